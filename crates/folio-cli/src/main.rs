@@ -1,0 +1,3 @@
+//! The command `folio`.
+
+fn main() {}
