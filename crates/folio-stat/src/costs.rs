@@ -248,7 +248,12 @@ impl Costs {
         let mut estimated = is_hugetlb && self.estimated;
 
         // Without PAGEMAP_SCAN a zero page looks like an anonymous page that is shared. If the
-        // whole has no shared page, all are zero pages.
+        // whole has no shared page, all are zero pages. A huge page of zeros looks like a page of
+        // a file, in memory that has none.
+        let file = match mapping.backing.kind {
+            BackingKind::Anonymous | BackingKind::Heap | BackingKind::Stack => 0,
+            _ => tally.file,
+        };
         let zero = match tally.zero_or_shared {
             0 => 0,
             doubtful if self.shared_bytes() == 0 => doubtful,
@@ -257,10 +262,10 @@ impl Costs {
                 0
             }
         };
-        let resident = tally.resident - zero;
+        let resident = tally.resident - zero - (tally.file - file);
         let private = tally.exclusive.min(resident);
         let shared = resident - private;
-        let anonymous = resident - tally.file.min(resident);
+        let anonymous = resident - file;
 
         let mut split = |class: usize, clean: usize, dirty: usize| {
             let least = class.saturating_sub(clean);

@@ -12,7 +12,8 @@
 //!
 //! Invariants: a `Process` means one process for good. It holds `/proc/PID` open, so when that
 //! process ends and its pid is given to another, every question answers
-//! [`ErrorKind::ProcessGone`].
+//! [`ErrorKind::ProcessGone`]. What is read of a process that ends meanwhile is an error, never a
+//! part. (One that calls execve(2) meanwhile may show a part of its former memory.)
 
 use std::fs::File;
 use std::io::{self, BufReader, Read};
@@ -68,6 +69,9 @@ mod query {
     pub(super) const SHARED: u64 = 0x08;
     pub(super) const COVERING_OR_NEXT: u64 = 0x10;
 }
+
+/// `PF_EXITING` of include/linux/sched.h, in the field `flags` of proc_pid_stat(5)
+const PF_EXITING: u32 = 4;
 
 impl Process {
     /// This process. A child that fork(2) makes must ask again: the value means the parent.
@@ -405,9 +409,13 @@ impl Process {
         })
     }
 
+    /// Fails if the process no longer had its memory at some time before now. It loses it on its
+    /// way out, after the kernel has marked it as exiting and before it is a zombie.
     fn ensure_alive(&self, operation: &'static str) -> Result<()> {
-        match self.stat(operation)?.state {
+        let stat = self.stat(operation)?;
+        match stat.state {
             'Z' | 'X' | 'x' => Err(gone(operation, self.pid)),
+            _ if stat.flags & PF_EXITING != 0 => Err(gone(operation, self.pid)),
             _ => Ok(()),
         }
     }
