@@ -450,9 +450,11 @@ impl Process {
     fn error(&self, operation: &'static str, error: &io::Error) -> Error {
         let error = Error::os(operation, self.thing(), error);
         match error.kind() {
-            ErrorKind::PermissionDenied => {
-                error.advice("run as the same user or as root (ptrace(2), PTRACE_MODE_READ)")
-            }
+            // To all but root, a process whose memory is gone is one that must not be seen.
+            ErrorKind::PermissionDenied => match self.ensure_alive(operation) {
+                Err(gone) if gone.kind() == ErrorKind::ProcessGone => gone,
+                _ => error.advice("run as the same user or as root (ptrace(2), PTRACE_MODE_READ)"),
+            },
             ErrorKind::Unsupported => error.advice(
                 "PROCMAP_QUERY needs Linux 6.11 and PAGEMAP_SCAN 6.7; Via::Best does without",
             ),

@@ -163,7 +163,7 @@ fn each_kind_of_backing_is_recognized() {
     let area = Area::new(PAGE, RW, libc::MAP_SHARED, Some((file.as_file(), 0)));
     kind_is(&area, BackingKind::SharedMemory, file.path().to_str());
     // SAFETY: a new descriptor, or an error.
-    let fd = unsafe { libc::syscall(libc::SYS_memfd_secret, libc::FD_CLOEXEC) };
+    let fd = unsafe { libc::syscall(libc::SYS_memfd_secret, libc::O_CLOEXEC) };
     if fd < 0 {
         println!("skipped: memfd_secret(2): {}", std::io::Error::last_os_error());
     } else {

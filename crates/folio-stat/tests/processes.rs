@@ -76,25 +76,8 @@ fn a_process_that_ends_while_it_is_read_is_gone_and_never_half_there() {
 
 #[test]
 fn a_process_that_is_not_ours_is_refused_with_the_way_out() {
-    // As root, make a child look at us as an ordinary user does: its memory is not ours to give.
     if is_root() {
-        let me = std::env::current_exe().unwrap();
-        let name = "a_process_that_is_not_ours_is_refused_with_the_way_out";
-        let output = std::process::Command::new("setpriv")
-            .args(["--reuid=65534", "--regid=65534", "--clear-groups"])
-            .arg(&me)
-            .args(["--exact", name, "--nocapture"])
-            .output();
-        match output {
-            Ok(output)
-                if output.status.code() != Some(127) && output.status.code() != Some(126) =>
-            {
-                let text = String::from_utf8_lossy(&output.stdout);
-                assert!(output.status.success() && text.contains("1 passed"), "{output:?}");
-            }
-            other => println!("skipped: setpriv cannot run the tests as nobody: {other:?}"),
-        }
-        return;
+        return again_as_nobody("a_process_that_is_not_ours_is_refused_with_the_way_out");
     }
     for process in by_every_interface(1) {
         for error in every_question(&process) {

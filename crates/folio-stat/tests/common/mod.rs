@@ -161,6 +161,22 @@ pub fn is_root() -> bool {
     unsafe { libc::geteuid() == 0 }
 }
 
+/// Runs one test of this file again as the user nobody, and checks that it passes.
+pub fn again_as_nobody(test: &str) {
+    let output = std::process::Command::new("setpriv")
+        .args(["--reuid=65534", "--regid=65534", "--clear-groups"])
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", test, "--nocapture"])
+        .output();
+    match output {
+        Ok(output) if !matches!(output.status.code(), Some(126 | 127)) => {
+            let text = String::from_utf8_lossy(&output.stdout);
+            assert!(output.status.success() && text.contains("1 passed"), "{output:?}");
+        }
+        other => println!("skipped: setpriv cannot run the tests as nobody: {other:?}"),
+    }
+}
+
 /// A child that sleeps until it is dropped.
 pub struct Sleeper(pub std::process::Child);
 
