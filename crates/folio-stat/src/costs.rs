@@ -167,17 +167,14 @@ impl Costs {
 
     /// The backing at the start of the range, if all of the range shows that backing.
     pub fn backing(&self) -> Option<&Backing> {
-        fn identity(backing: &Backing) -> impl PartialEq {
-            (
-                backing.kind,
-                backing.path.clone(),
-                backing.name.clone(),
-                backing.device,
-                backing.inode,
-            )
+        fn object(backing: &Backing) -> impl PartialEq + '_ {
+            (backing.kind, &backing.path, &backing.name, backing.device, backing.inode)
         }
         let first = &self.mappings.first()?.backing;
-        self.common(|mapping| identity(&mapping.backing) == identity(first))?.then_some(first)
+        self.mappings
+            .iter()
+            .all(|mapping| object(&mapping.backing) == object(first))
+            .then_some(first)
     }
 
     /// The flags that all of the range has.
@@ -301,13 +298,14 @@ impl Costs {
                 scaled(all_huge, resident, self.resident_bytes)
             }
         };
-        // One mapping has anonymous huge pages beside those of its backing only when it is
-        // private, and then the anonymous pages are copies.
-        let anonymous_huge = huge.min(if self.shmem_huge_bytes + self.file_huge_bytes == 0 {
-            huge
+        // A private mapping can have huge pages of its file beside huge copies: of these there
+        // are no more than anonymous pages.
+        let is_mixed = self.shmem_huge_bytes.saturating_add(self.file_huge_bytes) > 0;
+        let anonymous_huge = if is_mixed || tally.file > 0 {
+            huge.min(self.anonymous_huge_bytes).min(anonymous)
         } else {
-            self.anonymous_huge_bytes.min(anonymous)
-        });
+            huge
+        };
         let backing_huge = huge - anonymous_huge;
         let is_shmem = self.shmem_huge_bytes > 0
             || self.file_huge_bytes == 0 && mapping.backing.kind == BackingKind::SharedMemory;

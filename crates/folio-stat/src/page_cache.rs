@@ -188,20 +188,27 @@ fn size_of_file(file: BorrowedFd<'_>) -> Result<u64> {
 
 /// Fails unless the kernel tells us the truth: a page behind the end of the file cannot be
 /// resident, but where we may not know, mincore(2) says it is.
+///
+/// A page far behind is looked at, so that a file that grows meanwhile does not reach it; the
+/// next one if that is farther than the file system allows.
 fn ensure_visible(file: BorrowedFd<'_>, size_bytes: u64, page_size_bytes: usize) -> Result<()> {
     let mut behind = [0];
-    let Some(offset) = size_bytes.checked_next_multiple_of(page_size_bytes as u64) else {
-        return Ok(());
-    };
-    match sys::mincore_of_file(file, offset, page_size_bytes, &mut behind) {
-        Ok(()) if behind[0] & 1 == 1 => Err(hidden()),
-        // The file is as large as a file can be.
-        Err(error) if error.raw_os_error() == Some(libc::EOVERFLOW) => Ok(()),
-        Err(error) if error.raw_os_error() == Some(libc::EACCES) => {
-            Err(failed(&error).advice("open the file for reading"))
+    for distance in [1 << 40, 0] {
+        let offset = size_bytes
+            .checked_next_multiple_of(page_size_bytes as u64)
+            .and_then(|end| end.checked_add(distance));
+        let Some(offset) = offset else { continue };
+        match sys::mincore_of_file(file, offset, page_size_bytes, &mut behind) {
+            Ok(()) if behind[0] & 1 == 1 => return Err(hidden()),
+            Ok(()) => return Ok(()),
+            Err(error) if error.raw_os_error() == Some(libc::EOVERFLOW) => {}
+            Err(error) if error.raw_os_error() == Some(libc::EACCES) => {
+                return Err(failed(&error).advice("open the file for reading"));
+            }
+            Err(error) => return Err(failed(&error)),
         }
-        status => status.map_err(|error| failed(&error)),
     }
+    Ok(())
 }
 
 /// `None` where the kernel or the file system has no cachestat(2).

@@ -4,8 +4,10 @@
 mod common;
 
 use std::ffi::OsStr;
-use std::os::fd::FromRawFd;
+use std::fs::File;
+use std::os::fd::{AsRawFd, FromRawFd};
 use std::os::unix::ffi::OsStrExt;
+use std::sync::Mutex;
 
 use common::*;
 use folio_stat::{BackingKind, Costs, Flag, Process, Sharing, Via};
@@ -68,6 +70,28 @@ fn huge_pages_of_shared_memory_are_counted_apart() {
 }
 
 #[test]
+fn huge_pages_of_a_file_are_counted_apart_from_copies() {
+    let file = clean_file(2 * HUGE / PAGE);
+    let area = Area::new(2 * HUGE, RW, libc::MAP_PRIVATE, Some((file.as_file(), 0)));
+    area.advise(0..2 * HUGE / PAGE, libc::MADV_HUGEPAGE).unwrap();
+    // SAFETY: advice on a descriptor changes no memory.
+    unsafe { libc::posix_fadvise(file.as_file().as_raw_fd(), 0, 0, libc::POSIX_FADV_DONTNEED) };
+    area.read(0..1);
+    if area.costs(Via::Text).file_huge_bytes != HUGE {
+        return println!("skipped: this file system reads no transparent huge pages");
+    }
+    area.write(HUGE / PAGE..HUGE / PAGE + 3);
+    for via in VIAS {
+        let costs = area.costs(via);
+        assert_eq!((costs.file_huge_bytes, costs.shmem_huge_bytes), (HUGE, 0), "{via:?}");
+        assert_eq!(costs.anonymous_huge_bytes, 0);
+        assert_eq!((costs.private_dirty_bytes, costs.page_size_bytes), (3 * PAGE, PAGE));
+        let part = costs_of(&area, 100..120, via);
+        assert_eq!(part.file_huge_bytes + part.anonymous_huge_bytes, part.file_huge_bytes);
+    }
+}
+
+#[test]
 fn a_huge_page_of_zeros_costs_nothing() {
     let area = Area::anonymous(HUGE / PAGE);
     area.advise(0..HUGE / PAGE, libc::MADV_HUGEPAGE).unwrap();
@@ -82,16 +106,18 @@ fn a_huge_page_of_zeros_costs_nothing() {
 }
 
 /// A hugetlb mapping. If the pool is empty, root lets it grow for the moment of the call.
-fn hugetlb(length: usize, flags: i32) -> Option<Area> {
-    let try_it =
-        || Area::try_new(length, RW, flags | libc::MAP_HUGETLB | libc::MAP_ANONYMOUS, None);
+fn hugetlb(length: usize, flags: i32, file: Option<(&File, u64)>) -> Option<Area> {
+    let kind = if file.is_some() { 0 } else { libc::MAP_HUGETLB | libc::MAP_ANONYMOUS };
+    let try_it = || Area::try_new(length, RW, flags | kind, file);
     let error = match try_it() {
         Ok(area) => return Some(area),
         Err(error) => error,
     };
+    static POOL: Mutex<()> = Mutex::new(());
+    let _alone = POOL.lock();
     let pool = "/sys/kernel/mm/hugepages/hugepages-2048kB/nr_overcommit_hugepages";
     if let Ok(before) = std::fs::read_to_string(pool) {
-        let more = before.trim().parse::<usize>().unwrap() + length / HUGE;
+        let more = before.trim().parse::<usize>().unwrap() + 8 + length / HUGE;
         if std::fs::write(pool, more.to_string()).is_ok() {
             let area = try_it();
             std::fs::write(pool, before).unwrap();
@@ -106,7 +132,7 @@ fn hugetlb(length: usize, flags: i32) -> Option<Area> {
 
 #[test]
 fn hugetlb_pages_are_resident_private_and_dirty() {
-    let Some(area) = hugetlb(2 * HUGE, libc::MAP_PRIVATE) else { return };
+    let Some(area) = hugetlb(2 * HUGE, libc::MAP_PRIVATE, None) else { return };
     area.write(0..1);
     for via in VIAS {
         let costs = area.costs(via);
@@ -123,6 +149,48 @@ fn hugetlb_pages_are_resident_private_and_dirty() {
         assert_eq!(process.residency(area.range()).unwrap().resident_bytes(), HUGE as u64);
         let mapping = process.mapping_at(area.address + 5).unwrap().unwrap();
         assert_eq!((mapping.page_size_bytes, mapping.range()), (HUGE, area.range()));
+    }
+}
+
+#[test]
+fn hugetlb_pages_mapped_twice_are_shared_and_their_share_is_estimated() {
+    let file = match memfd(c"hugetlb", libc::MFD_HUGETLB, HUGE) {
+        Ok(file) => file,
+        Err(error) => return println!("skipped: memfd_create(2) with MFD_HUGETLB: {error}"),
+    };
+    let Some(one) = hugetlb(HUGE, libc::MAP_SHARED, Some((&file, 0))) else { return };
+    let other = Area::new(HUGE, RW, libc::MAP_SHARED, Some((&file, 0)));
+    one.write(0..1);
+    other.write(0..1);
+    for via in VIAS {
+        let costs = one.costs(via);
+        assert_eq!((costs.shared_dirty_bytes, costs.private_dirty_bytes), (HUGE, 0), "{via:?}");
+        assert_eq!((costs.hugetlb_bytes, costs.proportional_bytes), (HUGE, HUGE));
+        assert!(costs.estimated);
+        let part = costs_of(&one, 0..10, via);
+        assert_eq!((part.shared_dirty_bytes, part.proportional_bytes), (10 * PAGE, 10 * PAGE));
+        assert!(part.estimated);
+    }
+}
+
+#[test]
+fn pages_in_swap_are_counted_and_are_not_resident() {
+    let swaps = std::fs::read_to_string("/proc/swaps").unwrap_or_default();
+    if swaps.lines().count() < 2 {
+        return println!("skipped: no swap (swapon)");
+    }
+    let area = Area::anonymous(16);
+    area.write(0..10);
+    area.advise(2..8, libc::MADV_PAGEOUT).unwrap();
+    let swapped = area.costs(Via::Text).swapped_bytes;
+    if swapped == 0 {
+        return println!("skipped: swap takes no pages");
+    }
+    for via in VIAS {
+        let costs = area.costs(via);
+        assert_eq!((costs.swapped_bytes, costs.resident_bytes), (swapped, 10 * PAGE - swapped));
+        let part = costs_of(&area, 0..8, via);
+        assert_eq!((part.swapped_bytes, part.resident_bytes), (swapped, 8 * PAGE - swapped));
     }
 }
 
@@ -168,7 +236,7 @@ fn each_kind_of_backing_is_recognized() {
         println!("skipped: memfd_secret(2): {}", std::io::Error::last_os_error());
     } else {
         // SAFETY: the descriptor was just made.
-        let file = unsafe { std::fs::File::from_raw_fd(fd as i32) };
+        let file = unsafe { File::from_raw_fd(fd as i32) };
         file.set_len(PAGE as u64).unwrap();
         let area = Area::new(PAGE, RW, libc::MAP_SHARED, Some((&file, 0)));
         kind_is(&area, BackingKind::SharedMemory, Some("/secretmem"));
@@ -241,7 +309,7 @@ fn a_path_that_is_not_utf_8_or_has_blanks_and_newlines_comes_through() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join(OsStr::from_bytes(b" a\nb \xff "));
     std::fs::write(&path, [0; PAGE]).unwrap();
-    let file = std::fs::File::open(&path).unwrap();
+    let file = File::open(&path).unwrap();
     let area = Area::new(PAGE, libc::PROT_READ, libc::MAP_PRIVATE, Some((&file, 0)));
     let check = |deleted| {
         for via in VIAS {
