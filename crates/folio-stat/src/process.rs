@@ -52,7 +52,7 @@ pub enum Via {
     Text,
 }
 
-/// A process, by its directory in `/proc`.
+/// A process, by its directory in `/proc`. Its [`Via`] is [`Via::Best`] until another is chosen.
 #[derive(Debug)]
 pub struct Process {
     pid: u32,
@@ -110,6 +110,15 @@ impl Process {
     }
 
     /// Asks through another kernel interface from now on.
+    ///
+    /// ```
+    /// use folio_stat::{Process, Via};
+    ///
+    /// let process = Process::current()?.via(Via::Text);
+    /// let code = process.mapping_at(Process::of as *const () as usize)?.unwrap();
+    /// assert!(code.flags.is_some());
+    /// # Ok::<(), folio_stat::Error>(())
+    /// ```
     #[must_use]
     pub fn via(mut self, via: Via) -> Self {
         self.via = via;
@@ -149,6 +158,18 @@ impl Process {
     /// # Errors
     ///
     /// As for [`mappings`](Self::mappings).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use folio_stat::Process;
+    ///
+    /// let process = Process::current()?;
+    /// let code = process.mapping_at(Process::of as *const () as usize)?.unwrap();
+    /// assert!(code.protection.execute && !code.protection.write);
+    /// assert_eq!(process.mapping_at(0)?, None);
+    /// # Ok::<(), folio_stat::Error>(())
+    /// ```
     pub fn mapping_at(&self, address: usize) -> Result<Option<Mapping>> {
         let operation = "find a mapping";
         if self.via != Via::Text {
@@ -199,6 +220,18 @@ impl Process {
     /// # Errors
     ///
     /// As for [`mappings`](Self::mappings).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use folio_stat::Process;
+    ///
+    /// let mut all = Process::current()?.costs_by_mapping()?;
+    /// all.sort_by_key(|costs| std::cmp::Reverse(costs.proportional_bytes));
+    /// let dearest = &all[0];
+    /// println!("{} {}", dearest.proportional_bytes, dearest.backing().unwrap());
+    /// # Ok::<(), folio_stat::Error>(())
+    /// ```
     pub fn costs_by_mapping(&self) -> Result<Vec<Costs>> {
         let operation = "read the costs";
         let all = self.smaps(Span::new(0, usize::MAX).expect("0 is first"), operation)?;
@@ -235,6 +268,18 @@ impl Process {
     /// # Errors
     ///
     /// As for [`pages`](Self::pages).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use folio_stat::Process;
+    ///
+    /// let bytes = vec![1u8; 1 << 20];
+    /// let address = bytes.as_ptr() as usize;
+    /// let residency = Process::current()?.residency(address..address + bytes.len())?;
+    /// assert_eq!(residency.resident_pages(), residency.pages());
+    /// # Ok::<(), folio_stat::Error>(())
+    /// ```
     pub fn residency(&self, range: Range<usize>) -> Result<Residency> {
         let operation = "read the residency";
         let span = Span::of_pages(&range, self.page_bytes, operation)?;
@@ -257,6 +302,14 @@ impl Process {
     /// # Errors
     ///
     /// [`ErrorKind::ProcessGone`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let parent = folio_stat::Process::of(std::os::unix::process::parent_id())?;
+    /// println!("{} minor faults", parent.faults()?.minor);
+    /// # Ok::<(), folio_stat::Error>(())
+    /// ```
     pub fn faults(&self) -> Result<FaultCount> {
         let stat = self.stat("count the faults")?;
         Ok(FaultCount::new(stat.minflt, stat.majflt))

@@ -94,6 +94,9 @@ fn memory_mapped_twice_is_shared_and_each_mapping_bears_half() {
         assert_eq!(costs.proportional_bytes, 4 * PAGE);
         let part = costs_of(&one, 3..6, via);
         assert_eq!((part.shared_dirty_bytes, part.private_dirty_bytes), (PAGE, 2 * PAGE));
+        let unshared = costs_of(&one, 4..6, via);
+        assert_eq!((unshared.shared_bytes(), unshared.proportional_bytes), (0, 2 * PAGE));
+        assert!(!unshared.estimated);
         assert_eq!(costs.backing().unwrap().kind, BackingKind::SharedMemory);
     }
 }
@@ -234,6 +237,21 @@ fn residency_tells_the_pages_that_are_there() {
         assert_eq!(residency.runs().collect::<Vec<_>>(), [0..1, 500..600, 999..1000], "{via:?}");
         let part = process.residency(area.pages(550..650)).unwrap();
         assert_eq!((part.pages(), part.resident_in(0..100)), (100, 50));
+    }
+}
+
+#[test]
+fn thousands_of_scattered_pages_are_all_found() {
+    let area = Area::anonymous(9000);
+    for page in (0..9000).step_by(3) {
+        area.write(page..page + 1);
+    }
+    for via in VIAS {
+        let process = Process::current().unwrap().via(via);
+        let residency = process.residency(area.range()).unwrap();
+        assert_eq!((residency.resident_pages(), residency.runs().count()), (3000, 3000), "{via:?}");
+        assert_eq!(process.pages(area.range()).unwrap().private_bytes, 3000 * PAGE);
+        assert_eq!(costs_of(&area, 0..8999, via).private_dirty_bytes, 3000 * PAGE);
     }
 }
 
