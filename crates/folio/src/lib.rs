@@ -1,1 +1,48 @@
-//! Memory mapping for Linux.
+//! Memory mapping for Linux: every kind of mapping, with faults as errors.
+
+#[cfg(not(all(target_os = "linux", target_arch = "x86_64", target_pointer_width = "64")))]
+compile_error!("folio runs on Linux on x86-64; what another processor needs goes into src/arch/");
+
+mod advice;
+#[path = "arch/x86_64.rs"]
+mod arch;
+mod atomic;
+mod backing;
+mod chain;
+mod cursor;
+mod error;
+mod fault;
+mod guard;
+mod handler;
+mod mapping;
+mod memory;
+mod operations;
+mod options;
+pub mod pagehook;
+mod place;
+mod protection;
+mod range;
+mod region;
+mod registry;
+mod reservation;
+mod residency;
+mod split;
+mod stable;
+mod sync;
+mod sys;
+mod view;
+
+pub use advice::{Advice, Discard};
+pub use atomic::Atomic;
+pub use backing::{Backing, BackingKind};
+pub use cursor::Cursor;
+pub use error::{Error, ErrorKind, Refused, Result};
+pub use fault::{Access, Fault, FaultKind};
+pub use mapping::Mapping;
+pub use memory::Memory;
+pub use options::{Fork, HugePage, Lock, MapOptions, Sharing};
+pub use protection::{ParseProtectionError, Protection};
+pub use reservation::Reservation;
+pub use residency::Residency;
+pub use stable::Stable;
+pub use view::{Chunks, View};

@@ -1,0 +1,358 @@
+//! The copy routine and the word operations for x86-64: the only instructions through which folio
+//! touches the bytes of a mapping that others can change.
+//!
+//! A routine that meets a page that is not there goes like this:
+//! 1. The instruction raises SIGBUS or SIGSEGV. Its address lies between two labels below.
+//! 2. The handler calls [`land`], which checks that the address that could not be reached belongs
+//!    to the mapping's side of the copy (`r9..r8`) and sets the program counter to a landing.
+//! 3. A fault in the short moves lands at the slow copy: nothing counted as done has been
+//!    forgotten, and `rep movsb` repeats the rest up to the very byte. There it faults again.
+//! 4. A fault in `rep movsb` or `rep stosb` lands at the return, with RCX the bytes not done and
+//!    RDX what the handler put there. The processor keeps RSI, RDI and RCX exact at a fault in a
+//!    repeated string instruction (AMD64 Architecture Programmer's Manual vol. 3, 1.2.6).
+//!
+//! Invariants: between the labels no instruction touches the stack; DF is clear on entry (System V
+//! ABI); labels carry the version, so that two versions of the crate can be linked together.
+#![allow(unsafe_code)]
+
+use core::arch::global_asm;
+
+/// What a routine returns, in RAX and RDX.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Returned {
+    /// Bytes not done, or the word read.
+    pub(crate) value: u64,
+    /// 0, or what the handler saw, as [`crate::fault::Sign`] packs it.
+    pub(crate) sign: u64,
+}
+
+global_asm!(
+    r#"
+    .pushsection .text.folio_0_1,"ax",@progbits
+    .hidden folio_0_1_copy, folio_0_1_copy_slow, folio_0_1_fill, folio_0_1_landed
+    .hidden folio_0_1_words, folio_0_1_word_landed
+    .globl folio_0_1_copy, folio_0_1_copy_slow, folio_0_1_fill, folio_0_1_landed
+    .globl folio_0_1_words, folio_0_1_word_landed
+    .p2align 6
+
+// (rdi to, rsi from, rdx count, rcx start and r8 end of the mapping's side)
+    .type folio_0_1_copy,@function
+folio_0_1_copy:
+    .cfi_startproc
+    mov r9, rcx
+    mov rcx, rdx
+    cmp rdx, 16
+    ja 4f
+    cmp rdx, 8
+    jae 3f
+    cmp rdx, 4
+    jae 2f
+    test rdx, rdx
+    je 9f
+    cmp rdx, 1
+    je 1f
+    movzx eax, word ptr [rsi]
+    movzx r11d, byte ptr [rsi + rdx - 1]
+    mov word ptr [rdi], ax
+    mov byte ptr [rdi + rdx - 1], r11b
+    jmp 9f
+1:  movzx eax, byte ptr [rsi]
+    mov byte ptr [rdi], al
+    jmp 9f
+2:  mov eax, dword ptr [rsi]
+    mov r10d, dword ptr [rsi + rdx - 4]
+    mov dword ptr [rdi], eax
+    mov dword ptr [rdi + rdx - 4], r10d
+    jmp 9f
+3:  mov rax, qword ptr [rsi]
+    mov r10, qword ptr [rsi + rdx - 8]
+    mov qword ptr [rdi], rax
+    mov qword ptr [rdi + rdx - 8], r10
+    jmp 9f
+4:  cmp rdx, 32
+    ja 5f
+    movdqu xmm0, xmmword ptr [rsi]
+    movdqu xmm1, xmmword ptr [rsi + rdx - 16]
+    movdqu xmmword ptr [rdi], xmm0
+    movdqu xmmword ptr [rdi + rdx - 16], xmm1
+    jmp 9f
+5:  cmp rdx, 64
+    ja 6f
+    movdqu xmm0, xmmword ptr [rsi]
+    movdqu xmm1, xmmword ptr [rsi + 16]
+    movdqu xmm2, xmmword ptr [rsi + rdx - 32]
+    movdqu xmm3, xmmword ptr [rsi + rdx - 16]
+    movdqu xmmword ptr [rdi], xmm0
+    movdqu xmmword ptr [rdi + 16], xmm1
+    movdqu xmmword ptr [rdi + rdx - 32], xmm2
+    movdqu xmmword ptr [rdi + rdx - 16], xmm3
+    jmp 9f
+6:  cmp rdx, 1024
+    jae folio_0_1_copy_slow
+7:  movdqu xmm0, xmmword ptr [rsi]
+    movdqu xmm1, xmmword ptr [rsi + 16]
+    movdqu xmm2, xmmword ptr [rsi + 32]
+    movdqu xmm3, xmmword ptr [rsi + 48]
+    movdqu xmmword ptr [rdi], xmm0
+    movdqu xmmword ptr [rdi + 16], xmm1
+    movdqu xmmword ptr [rdi + 32], xmm2
+    movdqu xmmword ptr [rdi + 48], xmm3
+    add rsi, 64
+    add rdi, 64
+    sub rcx, 64
+    cmp rcx, 64
+    jae 7b
+    test rcx, rcx
+    je 9f
+    movdqu xmm0, xmmword ptr [rsi + rcx - 64]
+    movdqu xmm1, xmmword ptr [rsi + rcx - 48]
+    movdqu xmm2, xmmword ptr [rsi + rcx - 32]
+    movdqu xmm3, xmmword ptr [rsi + rcx - 16]
+    movdqu xmmword ptr [rdi + rcx - 64], xmm0
+    movdqu xmmword ptr [rdi + rcx - 48], xmm1
+    movdqu xmmword ptr [rdi + rcx - 32], xmm2
+    movdqu xmmword ptr [rdi + rcx - 16], xmm3
+9:  xor eax, eax
+    xor edx, edx
+    ret
+folio_0_1_copy_slow:
+    rep movsb
+    xor eax, eax
+    xor edx, edx
+    ret
+    .cfi_endproc
+
+// (rdi to, sil byte, rdx count, rcx start and r8 end of the mapping's side)
+    .type folio_0_1_fill,@function
+folio_0_1_fill:
+    .cfi_startproc
+    mov r9, rcx
+    mov rcx, rdx
+    mov eax, esi
+    rep stosb
+    xor eax, eax
+    xor edx, edx
+    ret
+folio_0_1_landed:
+    mov rax, rcx
+    ret
+    .cfi_endproc
+
+folio_0_1_words:
+    .cfi_startproc
+"#,
+    r#"
+    .globl folio_0_1_load32, folio_0_1_load64, folio_0_1_swap32, folio_0_1_swap64
+    .globl folio_0_1_exchange32, folio_0_1_exchange64, folio_0_1_add32, folio_0_1_add64
+    .hidden folio_0_1_load32, folio_0_1_load64, folio_0_1_swap32, folio_0_1_swap64
+    .hidden folio_0_1_exchange32, folio_0_1_exchange64, folio_0_1_add32, folio_0_1_add64
+folio_0_1_load32:
+    mov eax, dword ptr [rdi]
+    xor edx, edx
+    ret
+folio_0_1_load64:
+    mov rax, qword ptr [rdi]
+    xor edx, edx
+    ret
+folio_0_1_swap32:
+    mov eax, esi
+    xchg dword ptr [rdi], eax
+    xor edx, edx
+    ret
+folio_0_1_swap64:
+    mov rax, rsi
+    xchg qword ptr [rdi], rax
+    xor edx, edx
+    ret
+folio_0_1_exchange32:
+    mov eax, esi
+    lock cmpxchg dword ptr [rdi], edx
+    xor edx, edx
+    ret
+folio_0_1_exchange64:
+    mov rax, rsi
+    lock cmpxchg qword ptr [rdi], rdx
+    xor edx, edx
+    ret
+folio_0_1_add32:
+    mov eax, esi
+    lock xadd dword ptr [rdi], eax
+    xor edx, edx
+    ret
+folio_0_1_add64:
+    mov rax, rsi
+    lock xadd qword ptr [rdi], rax
+    xor edx, edx
+    ret
+folio_0_1_word_landed:
+    xor eax, eax
+    ret
+    .cfi_endproc
+    .popsection
+"#
+);
+
+unsafe extern "C" {
+    fn folio_0_1_copy(
+        to: *mut u8,
+        from: *const u8,
+        count: usize,
+        side: *const u8,
+        side_end: *const u8,
+    ) -> Returned;
+    fn folio_0_1_copy_slow();
+    fn folio_0_1_fill(
+        to: *mut u8,
+        byte: u8,
+        count: usize,
+        side: *const u8,
+        side_end: *const u8,
+    ) -> Returned;
+    fn folio_0_1_landed();
+    fn folio_0_1_words();
+    fn folio_0_1_word_landed();
+    fn folio_0_1_load32(at: *const u8) -> Returned;
+    fn folio_0_1_load64(at: *const u8) -> Returned;
+    fn folio_0_1_swap32(at: *mut u8, new: u32) -> Returned;
+    fn folio_0_1_swap64(at: *mut u8, new: u64) -> Returned;
+    fn folio_0_1_exchange32(at: *mut u8, current: u32, new: u32) -> Returned;
+    fn folio_0_1_exchange64(at: *mut u8, current: u64, new: u64) -> Returned;
+    fn folio_0_1_add32(at: *mut u8, value: u32) -> Returned;
+    fn folio_0_1_add64(at: *mut u8, value: u64) -> Returned;
+}
+
+/// Copies `count` bytes out of a mapping.
+///
+/// # Safety
+/// `to` is valid for writes of `count` bytes. `from..from + count` lies in a range that folio has
+/// mapped; its pages need not be there. [`crate::handler::install`] has been called.
+#[inline]
+pub(crate) unsafe fn copy_out(from: *const u8, to: *mut u8, count: usize) -> Returned {
+    // SAFETY: the routine writes `count` bytes at `to` and reads `count` bytes at `from`; reads
+    // that cannot be served end at a landing (module documentation).
+    unsafe { folio_0_1_copy(to, from, count, from, from.wrapping_add(count)) }
+}
+
+/// Copies `count` bytes into a mapping.
+///
+/// # Safety
+/// As [`copy_out`], with the sides exchanged, and no Rust reference covers the target.
+#[inline]
+pub(crate) unsafe fn copy_in(from: *const u8, to: *mut u8, count: usize) -> Returned {
+    // SAFETY: as in `copy_out`.
+    unsafe { folio_0_1_copy(to, from, count, to, to.wrapping_add(count)) }
+}
+
+/// Sets `count` bytes of a mapping to `byte`.
+///
+/// # Safety
+/// As for the target of [`copy_in`].
+#[inline]
+pub(crate) unsafe fn fill(to: *mut u8, byte: u8, count: usize) -> Returned {
+    // SAFETY: as in `copy_in`.
+    unsafe { folio_0_1_fill(to, byte, count, to, to.wrapping_add(count)) }
+}
+
+/// A word that the processor reads and writes atomically.
+pub(crate) trait Word: Copy {
+    /// # Safety
+    /// `at` is aligned for the word and lies in a range that folio has mapped, for all four.
+    unsafe fn load(at: *mut u8) -> Returned;
+    /// # Safety
+    /// As [`load`](Self::load).
+    unsafe fn swap(at: *mut u8, new: Self) -> Returned;
+    /// # Safety
+    /// As [`load`](Self::load).
+    unsafe fn exchange(at: *mut u8, current: Self, new: Self) -> Returned;
+    /// # Safety
+    /// As [`load`](Self::load).
+    unsafe fn add(at: *mut u8, value: Self) -> Returned;
+}
+
+macro_rules! word {
+    ($type:ty, $load:ident, $swap:ident, $exchange:ident, $add:ident) => {
+        impl Word for $type {
+            unsafe fn load(at: *mut u8) -> Returned {
+                // SAFETY: forwarded to the caller; a page that is not there ends at the landing.
+                unsafe { $load(at) }
+            }
+            unsafe fn swap(at: *mut u8, new: Self) -> Returned {
+                // SAFETY: as in `load`.
+                unsafe { $swap(at, new) }
+            }
+            unsafe fn exchange(at: *mut u8, current: Self, new: Self) -> Returned {
+                // SAFETY: as in `load`.
+                unsafe { $exchange(at, current, new) }
+            }
+            unsafe fn add(at: *mut u8, value: Self) -> Returned {
+                // SAFETY: as in `load`.
+                unsafe { $add(at, value) }
+            }
+        }
+    };
+}
+word!(u32, folio_0_1_load32, folio_0_1_swap32, folio_0_1_exchange32, folio_0_1_add32);
+word!(u64, folio_0_1_load64, folio_0_1_swap64, folio_0_1_exchange64, folio_0_1_add64);
+
+/// Whether the page fault that a signal reports was a write (bit 1 of the page-fault error code,
+/// AMD64 Architecture Programmer's Manual vol. 2, 8.4.2).
+pub(crate) fn is_write(context: &libc::ucontext_t) -> bool {
+    context.uc_mcontext.gregs[libc::REG_ERR as usize] & 2 != 0
+}
+
+/// If the interrupted instruction is one of ours and was after the mapping's bytes at `address`,
+/// makes it go on at its landing with `sign` as its result, and returns true.
+pub(crate) fn land(context: &mut libc::ucontext_t, address: usize, sign: u64) -> bool {
+    let at = |label: unsafe extern "C" fn()| label as usize;
+    let (slow, landed) = (at(folio_0_1_copy_slow), at(folio_0_1_landed));
+    let (words, word_landed) = (at(folio_0_1_words), at(folio_0_1_word_landed));
+    let copy = folio_0_1_copy as *const () as usize;
+
+    let gregs = &mut context.uc_mcontext.gregs;
+    let pc = gregs[libc::REG_RIP as usize] as usize;
+    let landing = if (words..word_landed).contains(&pc) {
+        word_landed
+    } else if (copy..landed).contains(&pc) {
+        let side = gregs[libc::REG_R9 as usize] as usize..gregs[libc::REG_R8 as usize] as usize;
+        if !side.contains(&address) {
+            return false;
+        }
+        if pc < slow { slow } else { landed }
+    } else {
+        return false;
+    };
+    gregs[libc::REG_RIP as usize] = landing as i64;
+    if landing != slow {
+        gregs[libc::REG_RDX as usize] = sign as i64;
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_labels_carry_the_crates_version() {
+        assert!(env!("CARGO_PKG_VERSION").starts_with("0.1."), "rename folio_0_1_*");
+    }
+
+    #[test]
+    fn every_length_and_alignment_copies_exactly() {
+        let from: Vec<u8> = (0..5000u32).map(|i| (i * 7 + i / 256) as u8).collect();
+        for count in (0..300).chain([511, 512, 1023, 1024, 1025, 4096, 4999 - 17]) {
+            for skew in [0, 1, 7, 17] {
+                let mut to = vec![0xAA; 5100];
+                // SAFETY: both ranges lie within their vectors.
+                let result = unsafe {
+                    copy_out(from.as_ptr().add(skew), to.as_mut_ptr().add(skew * 3), count)
+                };
+                assert_eq!((result.value, result.sign), (0, 0));
+                assert_eq!(to[skew * 3..skew * 3 + count], from[skew..skew + count]);
+                assert!(to[skew * 3 + count..].iter().all(|&b| b == 0xAA));
+                assert!(to[..skew * 3].iter().all(|&b| b == 0xAA));
+            }
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! The page hook: the one place where somebody else, a pager, takes part in fault handling.
+//!
+//! 1. A pager reserves addresses whose pages are missing (userfaultfd with UFFD_FEATURE_SIGBUS, or
+//!    PROT_NONE) and calls [`attach`].
+//! 2. A thread touches such a page. The handler runs on that thread, finds the addresses in the
+//!    registry and calls the hook: from a signal handler, but at an instruction that touched a
+//!    mapping, so a hook may allocate, lock and block as far as the code that touches its pages
+//!    holds nothing it needs.
+//! 3. The hook makes the page present and answers [`PageOutcome::Filled`]: the instruction is run
+//!    again. Or it answers [`PageOutcome::Failed`]: an access through folio's copying view returns
+//!    the fault; any other one goes to whoever handled the signal before folio.
+//! 4. Dropping the [`PageHook`] withdraws it.
+#![allow(unsafe_code)]
+
+use core::fmt;
+use core::ops::Range;
+use core::sync::atomic::Ordering::{Acquire, Release};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::guard::{Arms, Guard, GuardSlot, REGISTRY};
+use crate::{Backing, handler};
+
+/// A missing page that was touched.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug)]
+pub struct PageFault {
+    /// The address that was touched. For some kinds of fault the kernel reports the page only.
+    pub address: usize,
+    /// Whether it was to be written.
+    pub write: bool,
+    /// SIGBUS or SIGSEGV.
+    pub signal: i32,
+}
+
+/// What became of a missing page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PageOutcome {
+    /// The page is present: run the instruction again.
+    Filled,
+    /// It could not be had.
+    Failed,
+}
+
+/// Fills missing pages on the thread that touched them.
+pub trait FillPage: Send + Sync {
+    /// Makes the page at `fault.address` present.
+    ///
+    /// Runs inside a signal handler with all signals blocked, and must not unwind: a panic ends
+    /// the process.
+    fn fill_page(&self, fault: &PageFault) -> PageOutcome;
+}
+
+pub(crate) struct Registration {
+    fill: Box<dyn FillPage>,
+}
+
+impl Registration {
+    pub(crate) fn fill_page(&self, fault: &PageFault) -> PageOutcome {
+        self.fill.fill_page(fault)
+    }
+}
+
+/// A hook that is attached; dropping it withdraws the hook.
+pub struct PageHook {
+    slot: &'static GuardSlot,
+}
+
+/// Lets `fill` supply the missing pages of `addresses`.
+///
+/// # Safety
+/// The addresses belong to the caller, hold no folio [`Mapping`](crate::Mapping), and stay mapped
+/// until the hook is dropped. No thread touches them while the hook is being dropped. `fill` does
+/// not touch them.
+///
+/// # Errors
+/// [`ErrorKind::OutOfRange`] for an empty range; [`ErrorKind::Unsupported`] where the registry is
+/// full or no handler can be installed.
+pub unsafe fn attach(addresses: Range<usize>, fill: Box<dyn FillPage>) -> Result<PageHook> {
+    const ATTACH: &str = "attach a page hook to";
+    if addresses.is_empty() {
+        return Err(Error::out_of_range(ATTACH, &Backing::ANONYMOUS, 0));
+    }
+    handler::install().map_err(|errno| Error::os(ATTACH, &Backing::ANONYMOUS, errno))?;
+    let registration = Box::into_raw(Box::new(Registration { fill }));
+    let slot = REGISTRY.insert(addresses.start, addresses.end, |guard: &Guard| {
+        guard.arm(Arms { page: 4096, writable: true, fd: -1, offset: 0 });
+        guard.hook.store(registration, Release);
+    });
+    match slot {
+        Some(slot) => Ok(PageHook { slot }),
+        None => {
+            // SAFETY: made by `Box::into_raw` above and not published.
+            drop(unsafe { Box::from_raw(registration) });
+            let reason = "the registry of guarded mappings is full";
+            Err(Error::kind_of(ATTACH, &Backing::ANONYMOUS, ErrorKind::Unsupported, reason))
+        }
+    }
+}
+
+impl PageHook {
+    /// The addresses it fills.
+    pub fn addresses(&self) -> Range<usize> {
+        self.slot.start()..self.slot.end()
+    }
+}
+
+impl Drop for PageHook {
+    fn drop(&mut self) {
+        let registration = self.slot.payload.hook.load(Acquire);
+        REGISTRY.remove(self.slot);
+        // SAFETY: made by `Box::into_raw` in `attach` and taken back once, here. No handler uses
+        // it: by the contract of `attach` no thread touches the addresses now, and the slot has
+        // been withdrawn.
+        drop(unsafe { Box::from_raw(registration) });
+    }
+}
+
+impl fmt::Debug for PageHook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PageHook({:#x}..{:#x})", self.slot.start(), self.slot.end())
+    }
+}

@@ -1,0 +1,259 @@
+//! The region: a range of addresses that folio has mapped and owns, whatever type shows it.
+//!
+//! Lifecycle: made by [`crate::place`]; operated on by [`crate::operations`]; touched through
+//! [`crate::View`] or, guarded, as a slice; unmapped when dropped, or given back to the reservation
+//! it lies in.
+//!
+//! Invariants:
+//! - `extent.start..extent.start + span` is mapped by this region and nobody else, or `span` is 0.
+//! - While a slot is set, it is published with exactly these addresses.
+//! - `span` is a multiple of the page size really used, so that unmapping leaks nothing.
+#![allow(unsafe_code)]
+
+use core::fmt;
+use core::ops::Range;
+use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
+use core::sync::atomic::{AtomicPtr, AtomicU8};
+use std::fs::File;
+use std::os::fd::AsRawFd;
+use std::ptr;
+
+use crate::error::Error;
+use crate::fault::{self, Explained, Fault, FaultKind, Sign};
+use crate::guard::{Arms, GuardSlot, REGISTRY};
+use crate::range::{Extent, Pages};
+use crate::reservation::Space;
+use crate::{Backing, Protection, Sharing, sys};
+
+/// Where a region's addresses come from, and go to when it is dropped.
+pub(crate) enum Home {
+    /// The kernel chose or granted them.
+    Own,
+    /// Part of a reservation.
+    Reserved(Space),
+}
+
+pub(crate) struct Region {
+    pub(crate) extent: Extent,
+    /// Offset in the backing of the first byte shown.
+    pub(crate) offset: u64,
+    pub(crate) backing: Backing,
+    pub(crate) sharing: Sharing,
+    pub(crate) file: Option<File>,
+    pub(crate) home: Home,
+    protection: AtomicU8,
+    slot: AtomicPtr<GuardSlot>,
+    /// Some pages may turn to zeros whenever the kernel likes (MADV_FREE, MAP_DROPPABLE).
+    pub(crate) fickle: bool,
+}
+
+impl Region {
+    pub(crate) fn new(
+        extent: Extent,
+        offset: u64,
+        backing: Backing,
+        sharing: Sharing,
+        protection: Protection,
+        home: Home,
+    ) -> Self {
+        Self {
+            extent,
+            offset,
+            backing,
+            sharing,
+            file: None,
+            home,
+            protection: AtomicU8::new(protection.bits()),
+            slot: AtomicPtr::new(ptr::null_mut()),
+            fickle: false,
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.extent.len
+    }
+
+    /// Address of the first byte shown.
+    pub(crate) fn address(&self) -> usize {
+        self.extent.start + self.extent.lead
+    }
+
+    pub(crate) fn as_ptr(&self) -> *mut u8 {
+        ptr::with_exposed_provenance_mut(self.address())
+    }
+
+    pub(crate) fn protection(&self) -> Protection {
+        Protection::from_bits(self.protection.load(Relaxed))
+    }
+
+    pub(crate) fn set_protection(&self, protection: Protection) {
+        self.protection.store(protection.bits(), Relaxed);
+        self.arm_writable();
+    }
+
+    /// A zero page put into the region must permit what any page of it permits.
+    pub(crate) fn arm_writable(&self) {
+        if let Some(slot) = self.slot() {
+            slot.payload.set_writable(true);
+        }
+    }
+
+    /// The page a position lies on.
+    pub(crate) fn page_of(&self, position: usize) -> Pages {
+        self.extent.around(position..position + 1)
+    }
+
+    pub(crate) fn slot(&self) -> Option<&'static GuardSlot> {
+        let slot = self.slot.load(Acquire);
+        // SAFETY: null, or a slot of the registry, which are never freed.
+        unsafe { slot.as_ref() }
+    }
+
+    /// Has the handler put zeros where pages of this region cannot be had. Once done it stays.
+    pub(crate) fn guard(&self) {
+        if self.slot().is_some() || self.extent.span() == 0 {
+            return;
+        }
+        let Range { start, end } = self.addresses();
+        let arms = Arms {
+            page: self.extent.page,
+            writable: self.protection().contains(Protection::WRITE),
+            fd: self.file.as_ref().map_or(-1, AsRawFd::as_raw_fd),
+            offset: self.offset - self.extent.lead as u64,
+        };
+        let slot = REGISTRY.insert(start, end, |guard| guard.arm(arms));
+        let slot = slot.expect("the registry has more slots than a process can have mappings");
+        let mine = ptr::from_ref(slot).cast_mut();
+        if self.slot.compare_exchange(ptr::null_mut(), mine, AcqRel, Relaxed).is_err() {
+            REGISTRY.remove(slot);
+        }
+    }
+
+    pub(crate) fn unguard(&mut self) {
+        let slot = core::mem::replace(self.slot.get_mut(), ptr::null_mut());
+        // SAFETY: null, or a slot of the registry, which are never freed.
+        if let Some(slot) = unsafe { slot.as_ref() } {
+            REGISTRY.remove(slot);
+        }
+    }
+
+    pub(crate) fn addresses(&self) -> Range<usize> {
+        self.extent.start..self.extent.start + self.extent.span()
+    }
+
+    /// A file to ask about the backing: the one that was kept, or the same found anew.
+    pub(crate) fn witness(&self) -> Option<File> {
+        self.file.as_ref().and_then(|file| file.try_clone().ok()).or_else(|| self.backing.witness())
+    }
+
+    pub(crate) fn writable_witness(&self) -> Option<File> {
+        self.backing.writable_witness()
+    }
+
+    /// The first fault that slices of this region met and nobody has taken yet.
+    pub(crate) fn sticky(&self) -> Option<Fault> {
+        let sign = self.slot()?.payload.first()?;
+        // A page's start may lie before the first byte shown.
+        let position = sign.position().saturating_sub(self.extent.lead);
+        let position = position.min(self.len().saturating_sub(1));
+        let (kind, errno) = match fault::explain(self, position, sign) {
+            Explained::Lasting(kind, errno) => (kind, errno),
+            // What can be had again was cut off and grew back, or there is room again. The
+            // commonest by far is the first.
+            Explained::Passing if self.backing.inode().is_some() => (FaultKind::Truncated, None),
+            Explained::Passing => (FaultKind::NoSpace, None),
+        };
+        Some(fault::fault(self, position, sign, kind, errno))
+    }
+
+    /// Runs `work` on slices of this region, and says whether it met a fault or zeros.
+    pub(crate) fn guarded<R>(
+        &self,
+        needs: Protection,
+        work: impl FnOnce() -> R,
+    ) -> Result<R, Fault> {
+        if !self.protection().contains(needs) {
+            let write = !self.protection().contains(Protection::READ | Protection::WRITE)
+                && needs.contains(Protection::WRITE);
+            let sign = Sign::new(libc::SIGSEGV, 2, write);
+            return Err(fault::fault(self, 0, sign, FaultKind::Protection, None));
+        }
+        self.guard();
+        match self.sticky() {
+            Some(fault) => Err(fault),
+            None => {
+                let result = work();
+                self.sticky().map_or(Ok(result), Err)
+            }
+        }
+    }
+
+    /// Positions among which zeros stand in for bytes that could not be had.
+    pub(crate) fn patched(&self) -> Range<usize> {
+        let Some(slot) = self.slot() else { return 0..0 };
+        let Range { start, end } = slot.payload.patched();
+        let position = |address: usize| {
+            address.saturating_sub(self.extent.start + self.extent.lead).min(self.len())
+        };
+        if start < end { position(start)..position(end) } else { 0..0 }
+    }
+
+    /// The sticky fault, if zeros stand in for any byte of `range`.
+    #[inline]
+    pub(crate) fn sticky_in(&self, range: &Range<usize>) -> Option<Fault> {
+        let slot = self.slot.load(Relaxed);
+        if slot.is_null() { None } else { self.sticky_in_guarded(range) }
+    }
+
+    #[cold]
+    fn sticky_in_guarded(&self, range: &Range<usize>) -> Option<Fault> {
+        let patched = self.patched();
+        (patched.start < range.end && range.start < patched.end).then(|| self.sticky()).flatten()
+    }
+
+    /// Unmaps, and says so where the kernel refuses or a fault has not been taken yet.
+    pub(crate) fn unmap(mut self) -> Result<(), (Self, Error)> {
+        if let Some(fault) = self.sticky() {
+            return Err((self, fault.into()));
+        }
+        match self.release() {
+            Ok(()) => {
+                // Nothing is left for `drop` to unmap.
+                self.extent.len = 0;
+                Ok(())
+            }
+            Err(errno) => {
+                let error = Error::os("unmap", &self.backing, errno);
+                Err((self, error))
+            }
+        }
+    }
+
+    fn release(&mut self) -> Result<(), sys::Errno> {
+        self.unguard();
+        let Range { start, end } = self.addresses();
+        if start == end {
+            return Ok(());
+        }
+        match &mut self.home {
+            // SAFETY: the region owns these addresses (module invariant), and slices into it borrow
+            // the value that holds it.
+            Home::Own => unsafe { sys::unmap(start, end - start) },
+            Home::Reserved(space) => space.give_back(),
+        }
+    }
+}
+
+impl Drop for Region {
+    fn drop(&mut self) {
+        let _ = self.release();
+    }
+}
+
+impl fmt::Debug for Region {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Range { start, end } = self.addresses();
+        write!(f, "{start:#x}..{end:#x} {} {:?} ", self.protection(), self.sharing)?;
+        write!(f, "{} + {}", self.backing, self.offset)
+    }
+}

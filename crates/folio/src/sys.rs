@@ -1,0 +1,179 @@
+//! The kernel's calls on address ranges: every `mmap`-family system call that folio makes, in one
+//! place, with errors as [`Errno`] and no policy.
+//!
+//! Invariant: nothing here rounds, checks or remembers; callers pass page-aligned ranges that they
+//! own. `rustix` serves what it has; the rest goes through `libc`.
+#![allow(unsafe_code)]
+
+use core::ffi::{CStr, c_int, c_void};
+use rustix::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use rustix::mm::{MapFlags, MlockFlags, MprotectFlags, MremapFlags, MsyncFlags, ProtFlags};
+
+pub(crate) use rustix::io::Errno;
+
+pub(crate) const MADV_COLLAPSE: i32 = 25;
+pub(crate) const MADV_GUARD_INSTALL: i32 = 102;
+pub(crate) const MADV_GUARD_REMOVE: i32 = 103;
+pub(crate) const FS_HUGETLB: i64 = 0x9584_58f6;
+pub(crate) const FS_TMPFS: i64 = 0x0102_1994;
+pub(crate) const FS_SECRETMEM: i64 = 0x5345_434d;
+
+fn ptr(addr: usize) -> *mut c_void {
+    core::ptr::with_exposed_provenance_mut(addr)
+}
+
+fn cvt(result: c_int) -> Result<(), Errno> {
+    if result == -1 { Err(last_errno()) } else { Ok(()) }
+}
+
+fn last_errno() -> Errno {
+    // SAFETY: `__errno_location` returns a valid pointer to this thread's errno (errno(3)).
+    Errno::from_raw_os_error(unsafe { *libc::__errno_location() })
+}
+
+/// mmap(2). Returns the address, its provenance exposed.
+///
+/// # Safety
+/// With `MapFlags::FIXED`, the caller must own `addr..addr + len` and nothing may hold references
+/// into it. Without it the call touches no existing mapping (mmap(2)).
+pub(crate) unsafe fn map(
+    addr: usize,
+    len: usize,
+    prot: ProtFlags,
+    flags: MapFlags,
+    file: Option<(BorrowedFd<'_>, u64)>,
+) -> Result<usize, Errno> {
+    // SAFETY: forwarded to the caller; a new mapping aliases no Rust object.
+    let start = unsafe {
+        match file {
+            Some((fd, offset)) => rustix::mm::mmap(ptr(addr), len, prot, flags, fd, offset),
+            None => rustix::mm::mmap_anonymous(ptr(addr), len, prot, flags),
+        }
+    }?;
+    Ok(start.expose_provenance())
+}
+
+/// munmap(2).
+///
+/// # Safety
+/// The caller owns the range, and nothing refers into it any more.
+pub(crate) unsafe fn unmap(addr: usize, len: usize) -> Result<(), Errno> {
+    // SAFETY: forwarded to the caller.
+    unsafe { rustix::mm::munmap(ptr(addr), len) }
+}
+
+/// mprotect(2).
+///
+/// # Safety
+/// The caller owns the range, and no reference into it needs an access that `prot` takes away.
+pub(crate) unsafe fn protect(addr: usize, len: usize, prot: ProtFlags) -> Result<(), Errno> {
+    // SAFETY: forwarded to the caller. The bits of PROT_READ, WRITE and EXEC are the same in both.
+    unsafe { rustix::mm::mprotect(ptr(addr), len, MprotectFlags::from_bits_retain(prot.bits())) }
+}
+
+/// mremap(2), without MREMAP_FIXED.
+///
+/// # Safety
+/// The caller owns the old range, and nothing refers into it.
+pub(crate) unsafe fn remap(
+    addr: usize,
+    old_len: usize,
+    new_len: usize,
+    flags: MremapFlags,
+) -> Result<usize, Errno> {
+    // SAFETY: forwarded to the caller.
+    let start = unsafe { rustix::mm::mremap(ptr(addr), old_len, new_len, flags) }?;
+    Ok(start.expose_provenance())
+}
+
+/// msync(2). Safe: it changes no byte of the range.
+pub(crate) fn sync(addr: usize, len: usize, flags: MsyncFlags) -> Result<(), Errno> {
+    // SAFETY: msync only writes pages back; on a range not mapped it fails with ENOMEM.
+    unsafe { rustix::mm::msync(ptr(addr), len, flags) }
+}
+
+/// madvise(2).
+///
+/// # Safety
+/// For advice that changes what the bytes read as (DONTNEED, FREE, REMOVE, WIPEONFORK, HWPOISON,
+/// GUARD_INSTALL, ...), the caller owns the range and nothing refers into it.
+pub(crate) unsafe fn advise(addr: usize, len: usize, advice: c_int) -> Result<(), Errno> {
+    // SAFETY: forwarded to the caller.
+    cvt(unsafe { libc::madvise(ptr(addr), len, advice) })
+}
+
+/// mlock(2), or mlock2(2) with MLOCK_ONFAULT.
+pub(crate) fn lock(addr: usize, len: usize, on_fault: bool) -> Result<(), Errno> {
+    // SAFETY: locking changes no byte; on a range not mapped it fails with ENOMEM.
+    unsafe {
+        if on_fault {
+            rustix::mm::mlock_with(ptr(addr), len, MlockFlags::ONFAULT)
+        } else {
+            rustix::mm::mlock(ptr(addr), len)
+        }
+    }
+}
+
+/// munlock(2).
+pub(crate) fn unlock(addr: usize, len: usize) -> Result<(), Errno> {
+    // SAFETY: unlocking changes no byte; on a range not mapped it fails with ENOMEM.
+    unsafe { rustix::mm::munlock(ptr(addr), len) }
+}
+
+/// mincore(2): one byte a page, bit 0 set where the page is resident.
+pub(crate) fn residency(addr: usize, len: usize, pages: &mut [u8]) -> Result<(), Errno> {
+    assert!(pages.len() >= len.div_ceil(rustix::param::page_size()));
+    // SAFETY: mincore writes one byte a page of `len`, and `pages` has room (asserted above).
+    cvt(unsafe { libc::mincore(ptr(addr), len, pages.as_mut_ptr()) })
+}
+
+/// mseal(2).
+///
+/// # Safety
+/// The caller owns the range and will never unmap, move or protect it again.
+pub(crate) unsafe fn seal(addr: usize, len: usize) -> Result<(), Errno> {
+    // SAFETY: forwarded to the caller; the call reads no memory.
+    cvt(unsafe { libc::syscall(libc::SYS_mseal, addr, len, 0usize) } as c_int)
+}
+
+/// memfd_secret(2), with FD_CLOEXEC.
+pub(crate) fn memfd_secret() -> Result<OwnedFd, Errno> {
+    // SAFETY: the call takes flags only and returns a new descriptor or -1.
+    let fd = unsafe { libc::syscall(libc::SYS_memfd_secret, libc::O_CLOEXEC) } as c_int;
+    cvt(fd)?;
+    // SAFETY: `fd` was just created and has no other owner.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// The size of a block device in bytes (ioctl BLKGETSIZE64).
+pub(crate) fn block_device_len(fd: BorrowedFd<'_>) -> Result<u64, Errno> {
+    const BLKGETSIZE64: libc::c_ulong = 0x8008_1272;
+    let mut len = 0u64;
+    // SAFETY: BLKGETSIZE64 writes one u64 through the pointer, which points to `len`.
+    cvt(unsafe { libc::ioctl(fd.as_raw_fd(), BLKGETSIZE64, &raw mut len) })?;
+    Ok(len)
+}
+
+/// Whether fs-verity is enabled on the file (ioctl FS_IOC_GETFLAGS, FS_VERITY_FL).
+pub(crate) fn is_verity(fd: BorrowedFd<'_>) -> bool {
+    const FS_VERITY_FL: u32 = 0x0010_0000;
+    rustix::fs::ioctl_getflags(fd).is_ok_and(|flags| flags.bits() & FS_VERITY_FL != 0)
+}
+
+/// Names an anonymous range in /proc/PID/maps (prctl PR_SET_VMA_ANON_NAME). A kernel without the
+/// feature answers EINVAL.
+pub(crate) fn name(addr: usize, len: usize, name: &CStr) -> Result<(), Errno> {
+    const PR_SET_VMA: c_int = 0x5356_4d41;
+    const PR_SET_VMA_ANON_NAME: usize = 0;
+    // SAFETY: the kernel copies the string, which is NUL-terminated and lives through the call.
+    cvt(unsafe { libc::prctl(PR_SET_VMA, PR_SET_VMA_ANON_NAME, addr, len, name.as_ptr()) })
+}
+
+/// Whether the kernel can read every byte's page of `addr..addr + len` on our behalf without a
+/// signal (madvise MADV_POPULATE_READ); `write` asks for MADV_POPULATE_WRITE. Safe to call from a
+/// signal handler that preserves errno. Changes no byte.
+pub(crate) fn populate(addr: usize, len: usize, write: bool) -> Result<(), Errno> {
+    let advice = if write { libc::MADV_POPULATE_WRITE } else { libc::MADV_POPULATE_READ };
+    // SAFETY: populating changes no byte (madvise(2)); a range not mapped fails with ENOMEM.
+    cvt(unsafe { libc::madvise(ptr(addr), len, advice) })
+}

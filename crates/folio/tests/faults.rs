@@ -1,0 +1,86 @@
+//! Faults become errors: through the copying view exactly, for slices as zeros and a sticky fault.
+#![allow(unsafe_code)]
+
+use std::fs::{self, File};
+use std::path::PathBuf;
+
+use folio::{FaultKind, Mapping};
+
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new(name: &str, bytes: &[u8]) -> Self {
+        let path = std::env::temp_dir().join(format!("folio-{name}-{}", std::process::id()));
+        fs::write(&path, bytes).unwrap();
+        Self(path)
+    }
+
+    fn set_len(&self, len: u64) {
+        File::options().write(true).open(&self.0).unwrap().set_len(len).unwrap();
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+fn pattern(len: usize) -> Vec<u8> {
+    (0..len).map(|i| (i % 251) as u8 + 1).collect()
+}
+
+#[test]
+fn a_truncated_file_is_an_exact_error_for_the_copying_view() {
+    let bytes = pattern(20_000);
+    let file = Scratch::new("exact", &bytes);
+    let map = Mapping::options().write().open(&file.0).unwrap();
+    file.set_len(5000);
+    for at in [0, 100, 4000, 8191, 8192, 12_000] {
+        for count in [1, 2, 3, 5, 8, 12, 16, 24, 32, 50, 64, 65, 100, 500, 1024, 3000, 7000] {
+            let mut buf = vec![0xee; count];
+            let read = map.read_at(at, &mut buf);
+            if at + count <= 8192 {
+                read.unwrap();
+            } else {
+                let error = read.unwrap_err();
+                let fault = error.fault().expect("a fault").clone();
+                assert_eq!(fault.kind(), FaultKind::Truncated);
+                let done = 8192usize.saturating_sub(at);
+                assert_eq!(fault.transferred(), done, "{count} at {at}");
+                assert_eq!(fault.offset() as usize, at + done);
+                let want: Vec<u8> =
+                    (at..at + done).map(|i| if i < 5000 { bytes[i] } else { 0 }).collect();
+                assert_eq!(buf[..done], want);
+                assert!(buf[done..].iter().all(|&b| b == 0xee));
+            }
+            let write = map.write_at(at, &vec![1; count]);
+            assert_eq!(write.is_err(), at + count > 8192);
+            map.fill(at..at + count, 3).err();
+            file.set_len(0);
+            file.set_len(5000);
+            map.write_at(0, &bytes[..5000]).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_slice_reads_zeros_where_the_file_was_cut_and_the_fault_stays_until_restored() {
+    let bytes = pattern(20_000);
+    let file = Scratch::new("sticky", &bytes);
+    let mut map = Mapping::open(&file.0).unwrap();
+    file.set_len(4096);
+    // SAFETY: the bytes are compared with what this test left in the file, zeros included.
+    let fault = unsafe { map.guarded(|all| all.iter().map(|&b| u64::from(b)).sum::<u64>()) };
+    let fault = fault.unwrap_err();
+    assert_eq!((fault.kind(), fault.offset()), (FaultKind::Truncated, 4096));
+    assert_eq!(map.check().unwrap_err(), fault);
+    let error = map.read_at(9000, &mut [0]).unwrap_err();
+    assert_eq!(error.fault().unwrap().kind(), FaultKind::Truncated);
+    map.read_at(0, &mut [0; 4096]).unwrap();
+
+    fs::write(&file.0, &bytes).unwrap();
+    assert_eq!(map.restore().unwrap(), Some(fault));
+    map.check().unwrap();
+    assert_eq!(map.to_vec().unwrap(), bytes);
+}
