@@ -45,7 +45,7 @@ fn previous(signal: c_int) -> &'static Previous {
 
 fn sigaction(signal: c_int, new: Option<&libc::sigaction>) -> Result<libc::sigaction, Errno> {
     let mut old = MaybeUninit::uninit();
-    let new = new.map_or(ptr::null(), |new| ptr::from_ref(new));
+    let new = new.map_or(ptr::null(), ptr::from_ref);
     // SAFETY: `new` is null or valid, `old` has room (sigaction(2)).
     if unsafe { libc::sigaction(signal, new, old.as_mut_ptr()) } == -1 {
         // SAFETY: `__errno_location` returns a valid pointer (errno(3)).

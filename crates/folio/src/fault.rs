@@ -276,7 +276,7 @@ fn out_of_space(region: &Region, file: &File, offset: u64, page: usize) -> Expla
     use rustix::fs::FallocateFlags;
 
     let full = match rustix::fs::fstatfs(file) {
-        Ok(fs) => fs.f_type as i64 == sys::FS_HUGETLB || fs.f_bavail == 0,
+        Ok(fs) => fs.f_type == sys::FS_HUGETLB || fs.f_bavail == 0,
         Err(_) => false,
     };
     if full {

@@ -154,10 +154,8 @@ fn file_system(fd: BorrowedFd<'_>, stat: &Stat, path: Option<&Path>) -> (Option<
         return (None, page_size());
     }
     match rustix::fs::fstatfs(fd) {
-        Ok(fs) if fs.f_type as i64 == sys::FS_HUGETLB => {
-            (Some(sys::FS_HUGETLB), fs.f_bsize as usize)
-        }
-        Ok(fs) => (Some(fs.f_type as i64), page_size()),
+        Ok(fs) if fs.f_type == sys::FS_HUGETLB => (Some(sys::FS_HUGETLB), fs.f_bsize as usize),
+        Ok(fs) => (Some(fs.f_type), page_size()),
         Err(_) => (None, page_size()),
     }
 }
