@@ -44,13 +44,6 @@ pub struct Mapping {
     region: Region,
 }
 
-// The region is shared between threads only through calls that the kernel serialises (mmap(2) and
-// its kin), copies by the arch routines, and atomics; nothing in it belongs to a thread.
-// SAFETY: as argued above; raw addresses are kept as integers.
-unsafe impl Send for Mapping {}
-// SAFETY: as above.
-unsafe impl Sync for Mapping {}
-
 impl Mapping {
     /// Maps a whole file or block device, shared and read-only.
     ///

@@ -115,7 +115,10 @@ impl Region {
             Err(error) => {
                 Err(error.hint_for(libc::EINVAL, "wiping is for private anonymous memory"))
             }
-            Ok(()) => Ok(()),
+            Ok(()) => {
+                self.only_in = (fork == Fork::Exclude).then(std::process::id);
+                Ok(())
+            }
         }
     }
 
@@ -253,9 +256,8 @@ impl Region {
     pub(crate) fn restore(&mut self) -> Result<Option<Fault>> {
         let Some(fault) = self.sticky() else { return Ok(None) };
         let slot = self.slot().expect("a region with a fault has a slot");
-        let Range { start, end } = slot.payload.patched();
-        if start < end {
-            self.map_again(start, end - start)?;
+        for patch in self.patches(&slot.payload.patched()) {
+            self.map_again(patch.start, patch.len())?;
         }
         slot.payload.forget();
         Ok(Some(fault))
@@ -271,17 +273,17 @@ impl Region {
         };
         let writes =
             self.sharing == Sharing::Shared && self.protection().contains(Protection::WRITE);
-        let file = match &self.file {
-            _ if self.backing.inode().is_none() => None,
-            Some(file) => Some(file.try_clone().map_err(|_| self.lost(RESTORE))?),
-            None if writes => Some(self.writable_witness().ok_or_else(|| self.lost(RESTORE))?),
-            None => Some(self.witness().ok_or_else(|| self.lost(RESTORE))?),
-        };
-        let file = file.as_ref().map(|file| (std::os::fd::AsFd::as_fd(file), offset));
-        if file.is_none() && self.extent.page > page_size() {
+        if self.backing.inode().is_none() {
             // Zeros of base pages stand in for a huge page that the pool did not have.
             return Ok(());
         }
+        let file = match &self.file {
+            Some(file) => file.try_clone().ok(),
+            None if writes => self.writable_witness(),
+            None => self.witness(),
+        };
+        let file = file.ok_or_else(|| self.lost(RESTORE))?;
+        let file = Some((std::os::fd::AsFd::as_fd(&file), offset));
         let prot: ProtFlags = self.protection().flags();
         // SAFETY: the addresses lie in the region, which owns them; `&mut self` says that no slice
         // into them is borrowed.

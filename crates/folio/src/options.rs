@@ -15,6 +15,7 @@
 use std::ffi::CString;
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use crate::error::{Error, Result};
@@ -77,7 +78,9 @@ pub enum Fork {
     /// The mapping: shared bytes if it is shared, a copy if it is private.
     #[default]
     Inherit,
-    /// Nothing (MADV_DONTFORK): touching it there raises SIGSEGV, unless through folio.
+    /// Nothing (MADV_DONTFORK): touching it there raises SIGSEGV, unless through folio. Whatever
+    /// the child maps later may come to lie at the same addresses, so that all it may do with the
+    /// value is drop it, which unmaps nothing there.
     Exclude,
     /// Zeros (MADV_WIPEONFORK). For private anonymous memory only.
     Wipe,
@@ -306,7 +309,10 @@ impl MapOptions {
         let protection = self.protection.unwrap_or(Protection::READ);
         let shared = self.sharing != Some(Sharing::Private);
         let write = shared && protection.contains(Protection::WRITE);
-        File::options().read(true).write(write).open(path).map_err(|error| {
+        // Without O_NONBLOCK opening a FIFO, which cannot be mapped, would wait for its writer.
+        let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
+        let opened = File::options().read(true).write(write).custom_flags(flags).open(path);
+        opened.map_err(|error| {
             let errno = error.raw_os_error().map_or(sys::Errno::IO, sys::Errno::from_raw_os_error);
             let error = Error::os("open", &Backing::of_path(path), errno);
             if write {

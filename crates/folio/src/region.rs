@@ -45,6 +45,8 @@ pub(crate) struct Region {
     slot: AtomicPtr<GuardSlot>,
     /// Some pages may turn to zeros whenever the kernel likes (MADV_FREE, MAP_DROPPABLE).
     pub(crate) fickle: bool,
+    /// The process that has the region, where a forked child does not inherit it.
+    pub(crate) only_in: Option<u32>,
 }
 
 impl Region {
@@ -66,6 +68,7 @@ impl Region {
             protection: AtomicU8::new(protection.bits()),
             slot: AtomicPtr::new(ptr::null_mut()),
             fickle: false,
+            only_in: None,
         }
     }
 
@@ -188,16 +191,6 @@ impl Region {
         }
     }
 
-    /// Positions among which zeros stand in for bytes that could not be had.
-    pub(crate) fn patched(&self) -> Range<usize> {
-        let Some(slot) = self.slot() else { return 0..0 };
-        let Range { start, end } = slot.payload.patched();
-        let position = |address: usize| {
-            address.saturating_sub(self.extent.start + self.extent.lead).min(self.len())
-        };
-        if start < end { position(start)..position(end) } else { 0..0 }
-    }
-
     /// The sticky fault, if zeros stand in for any byte of `range`.
     #[inline]
     pub(crate) fn sticky_in(&self, range: &Range<usize>) -> Option<Fault> {
@@ -207,8 +200,36 @@ impl Region {
 
     #[cold]
     fn sticky_in_guarded(&self, range: &Range<usize>) -> Option<Fault> {
-        let patched = self.patched();
-        (patched.start < range.end && range.start < patched.end).then(|| self.sticky()).flatten()
+        let among = self.slot()?.payload.patched();
+        let first = self.address();
+        let asked = first + range.start..first + range.end;
+        let overlaps = |patch: &Range<usize>| patch.start < asked.end && asked.start < patch.end;
+        if !overlaps(&among) {
+            return None;
+        }
+        self.patches(&among).iter().any(overlaps).then(|| self.sticky()).flatten()
+    }
+
+    /// The addresses where zeros stand in for pages of the backing, which lie among these.
+    pub(crate) fn patches(&self, among: &Range<usize>) -> Vec<Range<usize>> {
+        if self.backing.inode().is_none() {
+            return vec![among.clone()];
+        }
+        // The kernel knows: what it calls anonymous there is not the file's.
+        let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
+        let lines = maps.lines().filter_map(|line| {
+            let mut fields = line.split_ascii_whitespace();
+            let (start, end) = fields.next()?.split_once('-')?;
+            let address = |text| usize::from_str_radix(text, 16).ok();
+            let (start, end) = (address(start)?.max(among.start), address(end)?.min(among.end));
+            let anonymous = fields.nth(3)? == "0";
+            (start < end).then_some((start..end, anonymous))
+        });
+        let lines: Vec<_> = lines.collect();
+        if lines.is_empty() {
+            return vec![among.clone()];
+        }
+        lines.into_iter().filter_map(|(range, anonymous)| anonymous.then_some(range)).collect()
     }
 
     /// Unmaps, and says so where the kernel refuses or a fault has not been taken yet.
@@ -232,7 +253,8 @@ impl Region {
     fn release(&mut self) -> Result<(), sys::Errno> {
         self.unguard();
         let Range { start, end } = self.addresses();
-        if start == end {
+        let elsewhere = self.only_in.is_some_and(|process| process != std::process::id());
+        if start == end || elsewhere {
             return Ok(());
         }
         match &mut self.home {

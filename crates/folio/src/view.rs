@@ -255,9 +255,6 @@ impl<'a> View<'a> {
     }
 }
 
-// SAFETY: a view is a shared reference to a region and two numbers; a region is `Sync`.
-unsafe impl Send for View<'_> {}
-
 impl fmt::Debug for View<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "View({}..{} of {:?})", self.start, self.start + self.len, self.region)

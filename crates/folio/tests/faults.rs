@@ -84,3 +84,27 @@ fn a_slice_reads_zeros_where_the_file_was_cut_and_the_fault_stays_until_restored
     map.check().unwrap();
     assert_eq!(map.to_vec().unwrap(), bytes);
 }
+
+#[test]
+fn only_the_pages_that_were_lost_are_replaced_and_restored() {
+    let bytes = pattern(10 * 4096);
+    let file = Scratch::new("between", &bytes);
+    let mut map = Mapping::options().private().write().open(&file.0).unwrap();
+    file.set_len(0);
+    // SAFETY: two bytes are read, and nothing else about them is relied on.
+    let touch = |at: usize| unsafe { std::ptr::read_volatile(&raw const map.as_slice()[at]) };
+    assert_eq!((touch(4096), touch(9 * 4096)), (0, 0));
+    fs::write(&file.0, &bytes).unwrap();
+
+    map.write_at(5 * 4096, b"a change of our own").unwrap();
+    let mut page = [0; 4096];
+    map.read_at(6 * 4096, &mut page).unwrap();
+    assert_eq!(page, bytes[6 * 4096..7 * 4096]);
+    assert!(map.read_at(4096, &mut page).unwrap_err().fault().is_some());
+    assert!(map.read_at(8 * 4096, &mut [0; 4097]).unwrap_err().fault().is_some());
+
+    assert_eq!(map.restore().unwrap().unwrap().offset(), 4096);
+    let mut want = bytes.clone();
+    want[5 * 4096..5 * 4096 + 19].copy_from_slice(b"a change of our own");
+    assert_eq!(map.to_vec().unwrap(), want);
+}
