@@ -266,8 +266,7 @@ impl Region {
     fn map_again(&mut self, start: usize, len: usize) -> Result<()> {
         const RESTORE: &str = "restore";
         let offset = self.offset - self.extent.lead as u64 + (start - self.extent.start) as u64;
-        let mut flags = MapFlags::FIXED;
-        flags |= match self.sharing {
+        let flags = match self.sharing {
             Sharing::Shared => MapFlags::SHARED,
             Sharing::Private => MapFlags::PRIVATE,
         };
@@ -285,11 +284,19 @@ impl Region {
         let file = file.ok_or_else(|| self.lost(RESTORE))?;
         let file = Some((std::os::fd::AsFd::as_fd(&file), offset));
         let prot: ProtFlags = self.protection().flags();
-        // SAFETY: the addresses lie in the region, which owns them; `&mut self` says that no slice
-        // into them is borrowed.
-        unsafe { sys::map(start, len, prot, flags, file) }
-            .map(drop)
-            .map_err(|errno| Error::os(RESTORE, &self.backing, errno))
+        // Made elsewhere and moved, since a MAP_FIXED that fails may leave a gap (`crate::place`).
+        // SAFETY: without MAP_FIXED no existing mapping is touched. The target lies in the region,
+        // which owns it; `&mut self` says that no slice into it is borrowed.
+        let restored = unsafe {
+            sys::map(0, len, prot, flags, file).and_then(|made| {
+                let moved = sys::relocate(made, len, start);
+                if moved.is_err() {
+                    let _ = sys::unmap(made, len);
+                }
+                moved
+            })
+        };
+        restored.map(drop).map_err(|errno| Error::os(RESTORE, &self.backing, errno))
     }
 
     fn lost(&self, operation: &'static str) -> Error {

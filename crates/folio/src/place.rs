@@ -225,7 +225,7 @@ fn addresses(
     }
     let call = |address: usize, flags: MapFlags| {
         let file = file.map(|fd| (fd, start_offset));
-        // SAFETY: MAP_FIXED is among the flags only for a free range of a reservation (`place`).
+        // SAFETY: MAP_FIXED is not among the flags, so no existing mapping is touched (mmap(2)).
         unsafe { sys::map(address, span, protection.flags(), flags, file) }
     };
     let os = |errno| explain_map(options, backing, errno);
@@ -258,8 +258,20 @@ fn addresses(
             // Offsets in the reservation and addresses agree modulo its alignment only.
             let start = first_page(reservation.address().saturating_add(*at))?;
             let at = start.wrapping_sub(reservation.address());
-            let placed =
-                reservation.place(at, span, backing, |start| call(start, flags | MapFlags::FIXED));
+            // A MAP_FIXED that fails may have unmapped what was there already (mmap(2), NOTES: the
+            // old mapping goes before the file's or the pool's part is done), and a stranger could
+            // move into the gap. So the mapping is made elsewhere and then moved.
+            let placed = reservation.place(at, span, backing, |start| {
+                let made = call(0, flags)?;
+                // SAFETY: the new mapping is known to nobody; the target is a free range of the
+                // reservation, which owns it (`place`).
+                let moved = unsafe { sys::relocate(made, span, start) };
+                if moved.is_err() {
+                    // SAFETY: as above.
+                    let _ = unsafe { sys::unmap(made, span) };
+                }
+                moved
+            });
             match placed {
                 Ok(space) => Ok(region(start, Home::Reserved(space))),
                 Err(PlaceError::Os(errno)) => Err(os(errno)),

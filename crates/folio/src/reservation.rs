@@ -114,7 +114,8 @@ impl Reservation {
         MapOptions::new().write().private().inside(self, at).anonymous(len)
     }
 
-    /// Takes `len` bytes at `at` and has `map` put a mapping over them with MAP_FIXED.
+    /// Takes `len` bytes at `at` and has `map` put a mapping over them. If it fails, it has left
+    /// what was there.
     pub(crate) fn place(
         &self,
         at: usize,

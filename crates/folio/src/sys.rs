@@ -86,6 +86,18 @@ pub(crate) unsafe fn remap(
     Ok(start.expose_provenance())
 }
 
+/// mremap(2) with MREMAP_FIXED: the mapping, of unchanged length, takes the place of what lies at
+/// `to`. Limits are checked before anything there is unmapped.
+///
+/// # Safety
+/// The caller owns both ranges, and nothing refers into them.
+pub(crate) unsafe fn relocate(addr: usize, len: usize, to: usize) -> Result<usize, Errno> {
+    let flags = MremapFlags::MAYMOVE;
+    // SAFETY: forwarded to the caller.
+    let start = unsafe { rustix::mm::mremap_fixed(ptr(addr), len, len, flags, ptr(to)) }?;
+    Ok(start.expose_provenance())
+}
+
 /// msync(2). Safe: it changes no byte of the range.
 pub(crate) fn sync(addr: usize, len: usize, flags: MsyncFlags) -> Result<(), Errno> {
     // SAFETY: msync only writes pages back; on a range not mapped it fails with ENOMEM.
