@@ -5,6 +5,10 @@
 //! 2. [`pass_on`] does what the kernel would have done with the kept one: default action (with the
 //!    core dump at the instruction that faulted), ignore, a handler with one argument or three,
 //!    its signal mask, SA_NODEFER, SA_RESETHAND.
+//! 3. A handler that gives up by restoring the default action, as Rust's own does for all but a
+//!    stack overflow, takes out folio's with it. The default action becomes what is passed on to,
+//!    and folio's handler goes in front again: the next signal ends the process as it would have,
+//!    the next fault of folio's own does not.
 //!
 //! One thing cannot be kept: a handler that was installed without SA_ONSTACK runs on the alternate
 //! stack where the thread has one, since folio's must (a stack overflow leaves no other).
@@ -21,19 +25,26 @@ type Handler = extern "C" fn(c_int, *mut libc::siginfo_t, *mut c_void);
 
 struct Previous {
     action: AtomicPtr<libc::sigaction>,
-    /// A handler with SA_RESETHAND has had its one signal.
-    spent: AtomicBool,
+    /// The handler is no longer there: it had SA_RESETHAND and its one signal, or has put the
+    /// default action in its place.
+    over: AtomicBool,
+    /// What folio installed.
+    own: AtomicPtr<libc::sigaction>,
 }
 
 impl Previous {
     const fn new() -> Self {
-        Self { action: AtomicPtr::new(ptr::null_mut()), spent: AtomicBool::new(false) }
+        Self {
+            action: AtomicPtr::new(ptr::null_mut()),
+            over: AtomicBool::new(false),
+            own: AtomicPtr::new(ptr::null_mut()),
+        }
     }
+}
 
-    /// Keeps `action` for good; leaking is the point, since a handler may be reading the old one.
-    fn keep(&self, action: libc::sigaction) {
-        self.action.store(Box::into_raw(Box::new(action)), Ordering::Release);
-    }
+/// Keeps `action` for good; leaking is the point, since a handler may be reading the old one.
+fn keep(place: &AtomicPtr<libc::sigaction>, action: libc::sigaction) {
+    place.store(Box::into_raw(Box::new(action)), Ordering::Release);
 }
 
 static BUS: Previous = Previous::new();
@@ -60,16 +71,22 @@ pub(crate) fn install(signal: c_int, handler: Handler) -> Result<(), Errno> {
     // SAFETY: all zeros is a valid sigaction: SIG_DFL, no flags, empty mask.
     let mut action: libc::sigaction = unsafe { MaybeUninit::zeroed().assume_init() };
     action.sa_sigaction = handler as *const () as usize;
-    action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_RESTART;
     // SAFETY: sigfillset writes the set it is given.
     unsafe { libc::sigfillset(&raw mut action.sa_mask) };
 
     // Kept before it can be needed; kept again if somebody installed theirs in between.
     let before = sigaction(signal, None)?;
-    previous(signal).keep(before);
+    // Whether a system call that a signal interrupts goes on is the handler's choice; a signal that
+    // is ignored interrupts none.
+    let handled = !matches!(before.sa_sigaction, libc::SIG_DFL | libc::SIG_IGN);
+    let restart = if handled { before.sa_flags & libc::SA_RESTART } else { libc::SA_RESTART };
+    action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | restart;
+    let previous = previous(signal);
+    keep(&previous.action, before);
+    keep(&previous.own, action);
     let replaced = sigaction(signal, Some(&action))?;
     if replaced.sa_sigaction != before.sa_sigaction || replaced.sa_flags != before.sa_flags {
-        previous(signal).keep(replaced);
+        keep(&previous.action, replaced);
     }
     Ok(())
 }
@@ -84,14 +101,20 @@ pub(crate) unsafe fn pass_on(signal: c_int, info: *mut libc::siginfo_t, context:
     // SAFETY: `install` kept an action before it installed the handler, and never frees one.
     let action = unsafe { &*action };
     // SAFETY: by the caller's contract `info` points to a siginfo.
-    let sent = unsafe { (*info).si_code } <= 0;
-    let once = action.sa_flags & libc::SA_RESETHAND != 0;
+    let code = unsafe { (*info).si_code };
+    // The kernel sends the news that memory broke which nobody was touching; the rest it forces.
+    let sent = code <= 0 || (signal == libc::SIGBUS && code == libc::BUS_MCEERR_AO);
+    let over = if action.sa_flags & libc::SA_RESETHAND != 0 {
+        previous.over.swap(true, Ordering::AcqRel)
+    } else {
+        previous.over.load(Ordering::Acquire)
+    };
 
     match action.sa_sigaction {
         libc::SIG_IGN if sent => {}
-        // The kernel does not let a fault be ignored: it kills (force_sig in the kernel).
-        libc::SIG_DFL | libc::SIG_IGN => default(signal, info, sent),
-        _ if once && previous.spent.swap(true, Ordering::AcqRel) => default(signal, info, sent),
+        // A forced signal cannot be ignored: it kills (force_sig_info_to_task in the kernel).
+        libc::SIG_DFL | libc::SIG_IGN => default(signal, info),
+        _ if over => default(signal, info),
         handler => {
             // SAFETY: by the caller's contract.
             unsafe { set_mask(signal, action, context) };
@@ -104,28 +127,33 @@ pub(crate) unsafe fn pass_on(signal: c_int, info: *mut libc::siginfo_t, context:
                 let handler: extern "C" fn(c_int) = unsafe { core::mem::transmute(handler) };
                 handler(signal);
             }
+            stay_in_front(signal, previous);
         }
     }
 }
 
-/// The default action. A fault comes again when the instruction is run again, and then ends the
-/// process with the right signal, address and core; a signal that was sent is sent again.
-fn default(signal: c_int, info: *mut libc::siginfo_t, sent: bool) {
+/// Puts folio's handler back where the one just called has restored the default action.
+fn stay_in_front(signal: c_int, previous: &Previous) {
+    if !sigaction(signal, None).is_ok_and(|now| now.sa_sigaction == libc::SIG_DFL) {
+        return;
+    }
+    previous.over.store(true, Ordering::Release);
+    // SAFETY: `install` kept it before it installed the handler, and it is never freed.
+    let own = unsafe { &*previous.own.load(Ordering::Acquire) };
+    let _ = sigaction(signal, Some(own));
+}
+
+/// The default action: the signal comes again, with all it carried, as soon as the handler has
+/// returned, and ends the process at the interrupted instruction. Where that is refused (a seccomp
+/// filter, the first process of a container) a fault still comes again by itself.
+fn default(signal: c_int, info: *mut libc::siginfo_t) {
     // SAFETY: all zeros is a valid sigaction with SIG_DFL.
     let action: libc::sigaction = unsafe { MaybeUninit::zeroed().assume_init() };
     let _ = sigaction(signal, Some(&action));
-    if sent {
-        // SAFETY: a process may queue any siginfo to a thread of its own (rt_tgsigqueueinfo(2)).
-        // The signal is blocked until the handler returns.
-        unsafe {
-            libc::syscall(
-                libc::SYS_rt_tgsigqueueinfo,
-                libc::getpid(),
-                libc::gettid(),
-                signal,
-                info,
-            );
-        }
+    // SAFETY: a process may queue any siginfo to a thread of its own (rt_tgsigqueueinfo(2)). The
+    // signal is blocked until the handler returns.
+    unsafe {
+        libc::syscall(libc::SYS_rt_tgsigqueueinfo, libc::getpid(), libc::gettid(), signal, info);
     }
 }
 
