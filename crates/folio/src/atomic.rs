@@ -68,6 +68,8 @@ impl<'a, T> Atomic<'a, T> {
         loop {
             let Returned { value, sign } = operation(self.view.byte(self.position));
             if sign == 0 {
+                // A slice on another thread may have met the fault first, and left zeros.
+                self.view.unpatched(self.position, size_of::<T>())?;
                 return Ok(value);
             }
             self.view.ask(self.position, sign, &mut tries).map_err(Error::from)?;

@@ -34,6 +34,8 @@ pub(crate) struct Arms {
     pub(crate) fd: i32,
     /// Offset in the backing of the mapping's first address.
     pub(crate) offset: u64,
+    /// The process that has the mapping, where a forked child does not inherit it; otherwise 0.
+    pub(crate) only_in: u32,
 }
 
 #[derive(Default)]
@@ -42,13 +44,15 @@ pub(crate) struct Guard {
     writable: AtomicBool,
     fd: AtomicI32,
     offset: AtomicU64,
+    only_in: AtomicU32,
     /// The first fault's [`Sign`] with its position among the mapping's addresses; 0 for none.
     first: AtomicU64,
     /// Addresses from the first to behind the last page that was replaced by zeros.
     patched_from: AtomicUsize,
     patched_to: AtomicUsize,
-    /// 1 while a thread's handler replaces a page of this mapping. A futex.
-    pub(crate) patching: AtomicU32,
+    /// The process, while a handler on one of its threads replaces a page of this mapping;
+    /// otherwise 0. A futex.
+    patching: AtomicU32,
     /// What fills the pages, for a paged mapping; null for a guarded kernel mapping.
     pub(crate) hook: AtomicPtr<Registration>,
 }
@@ -59,6 +63,8 @@ impl Guard {
         self.writable.store(arms.writable, Relaxed);
         self.fd.store(arms.fd, Relaxed);
         self.offset.store(arms.offset, Relaxed);
+        self.only_in.store(arms.only_in, Relaxed);
+        self.patching.store(0, Relaxed);
         self.hook.store(core::ptr::null_mut(), Relaxed);
         self.forget();
     }
@@ -69,7 +75,38 @@ impl Guard {
             writable: self.writable.load(Relaxed),
             fd: self.fd.load(Relaxed),
             offset: self.offset.load(Relaxed),
+            only_in: self.only_in.load(Relaxed),
         }
+    }
+
+    /// Whether the mapping exists in this process, which may be a child of the one that made it.
+    pub(crate) fn is_here(&self) -> bool {
+        let only_in = self.only_in.load(Relaxed);
+        only_in == 0 || only_in == std::process::id()
+    }
+
+    pub(crate) fn set_only_in(&self, process: u32) {
+        self.only_in.store(process, Relaxed);
+    }
+
+    /// Takes the right to replace pages; otherwise returns what the word holds while another thread
+    /// has it. A child forked while one had it finds the parent's number there, and nobody else to
+    /// give it back.
+    pub(crate) fn start_patching(&self) -> Result<(), u32> {
+        let process = std::process::id();
+        self.patching
+            .fetch_update(Acquire, Relaxed, |holder| (holder != process).then_some(process))
+            .map(drop)
+    }
+
+    pub(crate) fn end_patching(&self) {
+        self.patching.store(0, Release);
+    }
+
+    /// Waits until the holder gives the right back, at most a millisecond.
+    pub(crate) fn wait_for(&self, holder: u32) {
+        let pause = libc::timespec { tv_sec: 0, tv_nsec: 1_000_000 };
+        crate::sys::futex_wait(&self.patching, holder, &pause);
     }
 
     pub(crate) fn set_writable(&self, writable: bool) {
@@ -102,5 +139,31 @@ impl Guard {
         self.patched_from.store(usize::MAX, Relaxed);
         self.patched_to.store(0, Relaxed);
         self.first.store(0, Release);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_child_takes_over_what_a_thread_of_its_parent_was_patching() {
+        let guard = Guard::default();
+        guard.start_patching().unwrap();
+        assert_eq!(guard.start_patching(), Err(std::process::id()));
+        guard.patching.store(std::process::id() + 1, Relaxed);
+        guard.start_patching().unwrap();
+        guard.end_patching();
+        guard.start_patching().unwrap();
+    }
+
+    #[test]
+    fn a_guard_is_where_its_mapping_is() {
+        let guard = Guard::default();
+        assert!(guard.is_here());
+        guard.set_only_in(std::process::id());
+        assert!(guard.is_here());
+        guard.set_only_in(std::process::id() + 1);
+        assert!(!guard.is_here());
     }
 }

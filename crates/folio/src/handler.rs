@@ -5,13 +5,14 @@
 //!    come first, since the copy routine reaches their pages too.
 //! 2. The interrupted instruction is one of folio's own ([`crate::arch`]): go on at its landing,
 //!    with a [`Sign`] as the result.
-//! 3. A SIGBUS in a guarded mapping: put a zero page there, record the first fault, go on.
+//! 3. A SIGBUS in a guarded mapping: put a zero page there, record the first fault, go on. Memory
+//!    of one that broke while nobody touched it (BUS_MCEERR_AO) can wait until somebody does.
 //! 4. Anything else, and every signal that somebody sent: on to whom it would have reached without
 //!    folio ([`crate::chain`]).
 //!
 //! Invariants:
 //! - No allocation, no panic, no lock that code outside this handler takes. errno is preserved.
-//! - All signals are blocked while it runs, so the word `patching` (see [`Guard`]) is held by a
+//! - All signals are blocked while it runs, so the right to replace pages (see [`Guard`]) is held by a
 //!   thread that runs nothing but the few system calls of [`patch`]; whoever finds it taken waits
 //!   at most a millisecond and runs its instruction again.
 //! - A thread that has SIGBUS blocked dies at a fault: the kernel delivers a blocked synchronous
@@ -20,10 +21,12 @@
 
 use core::ffi::{c_int, c_void};
 use core::ops::Range;
+use core::ptr;
 use core::sync::atomic::{AtomicU32, Ordering};
 use std::sync::Mutex;
 
 use rustix::fd::BorrowedFd;
+use rustix::fs::FileType;
 use rustix::mm::{MapFlags, ProtFlags};
 
 use crate::fault::Sign;
@@ -101,7 +104,15 @@ fn handle(signal: c_int, info: &libc::siginfo_t, context: &mut libc::ucontext_t)
     let address = unsafe { info.si_addr() } as usize;
     let write = arch::is_write(context);
     let sign = Sign::new(signal, code, write);
-    let slot = REGISTRY.find(address);
+    let slot = REGISTRY.find(address, Guard::is_here);
+    let broken =
+        signal == libc::SIGBUS && matches!(code, libc::BUS_MCEERR_AR | libc::BUS_MCEERR_AO);
+
+    if broken && code == libc::BUS_MCEERR_AO {
+        // Nobody was touching the mapping, so another thread may be unmapping it.
+        return slot.is_some_and(|slot| slot.payload.hook.load(Ordering::Acquire).is_null());
+    }
+    let reach = if broken { broken_bytes(info) } else { 1 };
 
     if let Some(slot) = slot {
         let hook = slot.payload.hook.load(Ordering::Acquire);
@@ -112,35 +123,48 @@ fn handle(signal: c_int, info: &libc::siginfo_t, context: &mut libc::ucontext_t)
             if unsafe { &*hook }.fill_page(&fault) == PageOutcome::Filled {
                 return true;
             }
-            return arch::land(context, address, sign.0);
+            return arch::land(context, address, reach, sign.0);
         }
     }
-    // BUS_MCEERR_AO reports memory that nobody was touching.
-    if code != libc::BUS_MCEERR_AO && arch::land(context, address, sign.0) {
+    if arch::land(context, address, reach, sign.0) {
         return true;
     }
     match slot {
-        Some(slot) if signal == libc::SIGBUS => patch(slot, address, sign, write),
+        Some(slot) if signal == libc::SIGBUS => patch(slot, address, sign, write, broken),
         _ => false,
     }
 }
 
+/// How many bytes broke around the address (si_addr_lsb in sigaction(2)). The kernel may report
+/// the first of them rather than the one that was touched.
+fn broken_bytes(info: &libc::siginfo_t) -> usize {
+    const SI_ADDR_LSB: usize = 24;
+    // SAFETY: for BUS_MCEERR_* the kernel fills in this 16-bit field behind si_addr
+    // (asm-generic/siginfo.h), well within the structure.
+    let lsb = unsafe { *ptr::from_ref(info).cast::<u8>().add(SI_ADDR_LSB).cast::<i16>() };
+    1 << lsb.clamp(0, 30)
+}
+
 /// Puts zeros where `address` lies, unless its page has come back. False if that is impossible.
-fn patch(slot: &GuardSlot, address: usize, sign: Sign, write: bool) -> bool {
+fn patch(slot: &GuardSlot, address: usize, sign: Sign, write: bool, broken: bool) -> bool {
     let guard = &slot.payload;
     let arms = guard.arms();
     let page = round_down(address, arms.page);
 
-    if guard.patching.compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed).is_err() {
-        wait_a_little(&guard.patching);
+    if let Err(holder) = guard.start_patching() {
+        guard.wait_for(holder);
         return true;
+    }
+    let sign = sign.at(address - slot.start());
+    if broken {
+        // Even where the page can be had again, it is an older one.
+        guard.record(sign);
     }
     // Another thread may have put zeros here meanwhile, and somebody written to them; or the file
     // may have grown back. Whoever can reach the page needs no zeros.
-    let handled = match sys::populate(page, arms.page, write && arms.writable) {
+    let handled = match sys::populate(page, arms.page, write) {
         Ok(()) => true,
         Err(_) => {
-            let sign = sign.at(address - slot.start());
             guard.record(if too_short(guard, page - slot.start()) {
                 sign.too_short()
             } else {
@@ -154,7 +178,7 @@ fn patch(slot: &GuardSlot, address: usize, sign: Sign, write: bool) -> bool {
                 || put_zeros(guard, slot.start()..slot.end())
         }
     };
-    guard.patching.store(0, Ordering::Release);
+    guard.end_patching();
     handled
 }
 
@@ -179,14 +203,9 @@ fn too_short(guard: &Guard, position: usize) -> bool {
     }
     // SAFETY: the mapping keeps the descriptor open while it is alive, and it is alive.
     let fd = unsafe { BorrowedFd::borrow_raw(arms.fd) };
-    rustix::fs::fstat(fd).is_ok_and(|stat| stat.st_size as u64 <= arms.offset + position as u64)
-}
-
-/// Waits until the word changes from 1, at most a millisecond.
-fn wait_a_little(word: &AtomicU32) {
-    let pause = libc::timespec { tv_sec: 0, tv_nsec: 1_000_000 };
-    let op = libc::FUTEX_WAIT | libc::FUTEX_PRIVATE_FLAG;
-    // SAFETY: futex(2) reads the word and the timeout, both of which live through the call. Nobody
-    // wakes the word: the time limit does.
-    unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), op, 1, &raw const pause) };
+    // A device has no size here.
+    rustix::fs::fstat(fd).is_ok_and(|stat| {
+        FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile
+            && stat.st_size as u64 <= arms.offset + position as u64
+    })
 }

@@ -116,7 +116,7 @@ impl Region {
                 Err(error.hint_for(libc::EINVAL, "wiping is for private anonymous memory"))
             }
             Ok(()) => {
-                self.only_in = (fork == Fork::Exclude).then(std::process::id);
+                self.set_only_in((fork == Fork::Exclude).then(std::process::id));
                 Ok(())
             }
         }
@@ -180,7 +180,7 @@ impl Region {
         if pages.touched == (0..self.len()) {
             self.set_protection(protection);
         } else if protection.contains(Protection::WRITE) {
-            self.arm_writable();
+            self.set_writable(true);
         }
         Ok(pages.touched)
     }
@@ -296,7 +296,13 @@ impl Region {
                 moved
             })
         };
-        restored.map(drop).map_err(|errno| Error::os(RESTORE, &self.backing, errno))
+        restored.map_err(|errno| Error::os(RESTORE, &self.backing, errno))?;
+        if self.only_in.is_some() {
+            // SAFETY: as above; what a child inherits changes no byte here.
+            unsafe { sys::advise(start, len, libc::MADV_DONTFORK) }
+                .map_err(|errno| Error::os(RESTORE, &self.backing, errno))?;
+        }
+        Ok(())
     }
 
     fn lost(&self, operation: &'static str) -> Error {

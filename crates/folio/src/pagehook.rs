@@ -10,6 +10,9 @@
 //!    again. Or it answers [`PageOutcome::Failed`]: an access through folio's copying view returns
 //!    the fault; any other one goes to whoever handled the signal before folio.
 //! 4. Dropping the [`PageHook`] withdraws it.
+//!
+//! A forked child has no hook: what fills the pages may know nothing of the child's copy of them
+//! (userfaultfd(2) does not). There a touch of a missing page is a signal like any other.
 #![allow(unsafe_code)]
 
 use core::fmt;
@@ -83,7 +86,8 @@ pub unsafe fn attach(addresses: Range<usize>, fill: Box<dyn FillPage>) -> Result
     handler::install().map_err(|errno| Error::os(ATTACH, &Backing::ANONYMOUS, errno))?;
     let registration = Box::into_raw(Box::new(Registration { fill }));
     let slot = REGISTRY.insert(addresses.start, addresses.end, |guard: &Guard| {
-        guard.arm(Arms { page: 4096, writable: true, fd: -1, offset: 0 });
+        let only_in = std::process::id();
+        guard.arm(Arms { page: 4096, writable: true, fd: -1, offset: 0, only_in });
         guard.hook.store(registration, Release);
     });
     match slot {

@@ -12,11 +12,12 @@
 
 use core::fmt;
 use core::ops::Range;
-use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
-use core::sync::atomic::{AtomicPtr, AtomicU8};
+use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8};
 use std::fs::File;
 use std::os::fd::AsRawFd;
 use std::ptr;
+use std::sync::Mutex;
 
 use crate::error::Error;
 use crate::fault::{self, Explained, Fault, FaultKind, Sign};
@@ -42,6 +43,8 @@ pub(crate) struct Region {
     pub(crate) file: Option<File>,
     pub(crate) home: Home,
     protection: AtomicU8,
+    /// Whether any page may be writable.
+    writable: AtomicBool,
     slot: AtomicPtr<GuardSlot>,
     /// Some pages may turn to zeros whenever the kernel likes (MADV_FREE, MAP_DROPPABLE).
     pub(crate) fickle: bool,
@@ -66,6 +69,7 @@ impl Region {
             file: None,
             home,
             protection: AtomicU8::new(protection.bits()),
+            writable: AtomicBool::new(protection.contains(Protection::WRITE)),
             slot: AtomicPtr::new(ptr::null_mut()),
             fickle: false,
             only_in: None,
@@ -91,13 +95,26 @@ impl Region {
 
     pub(crate) fn set_protection(&self, protection: Protection) {
         self.protection.store(protection.bits(), Relaxed);
-        self.arm_writable();
+        self.set_writable(protection.contains(Protection::WRITE));
+    }
+
+    pub(crate) fn is_writable(&self) -> bool {
+        self.writable.load(Relaxed)
     }
 
     /// A zero page put into the region must permit what any page of it permits.
-    pub(crate) fn arm_writable(&self) {
+    pub(crate) fn set_writable(&self, writable: bool) {
+        self.writable.store(writable, Relaxed);
         if let Some(slot) = self.slot() {
-            slot.payload.set_writable(true);
+            slot.payload.set_writable(writable);
+        }
+    }
+
+    /// Says which process alone has the region, if a forked child does not inherit it.
+    pub(crate) fn set_only_in(&mut self, process: Option<u32>) {
+        self.only_in = process;
+        if let Some(slot) = self.slot() {
+            slot.payload.set_only_in(process.unwrap_or(0));
         }
     }
 
@@ -114,22 +131,30 @@ impl Region {
 
     /// Has the handler put zeros where pages of this region cannot be had. Once done it stays.
     pub(crate) fn guard(&self) {
-        if self.slot().is_some() || self.extent.span() == 0 {
+        if self.slot.load(Acquire).is_null() && self.extent.span() != 0 {
+            self.guard_now();
+        }
+    }
+
+    #[cold]
+    fn guard_now(&self) {
+        // Two slots for one region, if only for a moment, and a fault could go to the wrong one.
+        static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+        let _lock = ONE_AT_A_TIME.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        if self.slot().is_some() {
             return;
         }
         let Range { start, end } = self.addresses();
         let arms = Arms {
             page: self.extent.page,
-            writable: self.protection().contains(Protection::WRITE),
+            writable: self.is_writable(),
             fd: self.file.as_ref().map_or(-1, AsRawFd::as_raw_fd),
             offset: self.offset - self.extent.lead as u64,
+            only_in: self.only_in.unwrap_or(0),
         };
         let slot = REGISTRY.insert(start, end, |guard| guard.arm(arms));
         let slot = slot.expect("the registry has more slots than a process can have mappings");
-        let mine = ptr::from_ref(slot).cast_mut();
-        if self.slot.compare_exchange(ptr::null_mut(), mine, AcqRel, Relaxed).is_err() {
-            REGISTRY.remove(slot);
-        }
+        self.slot.store(ptr::from_ref(slot).cast_mut(), Release);
     }
 
     pub(crate) fn unguard(&mut self) {

@@ -14,7 +14,8 @@
 //!   because a thread that touches a mapping keeps it from being removed, and `insert` happened
 //!   before that thread got hold of the mapping.
 //! - At most one published slot holds an address: mappings do not overlap, and withdrawal comes
-//!   before munmap.
+//!   before munmap. A forked child copies slots of mappings that it does not inherit; those are not
+//!   valid there.
 //! - `len` only grows, and each slot index below it stays valid.
 #![allow(unsafe_code)]
 
@@ -123,13 +124,17 @@ impl<T: Default + 'static> Registry<T> {
         }
     }
 
-    /// The slot whose published addresses hold `address`.
-    pub(crate) fn find(&self, address: usize) -> Option<&'static Slot<T>> {
+    /// The slot whose published addresses hold `address`, among those that `valid` is true for.
+    pub(crate) fn find(
+        &self,
+        address: usize,
+        valid: impl Fn(&T) -> bool,
+    ) -> Option<&'static Slot<T>> {
         let len = self.len.load(Ordering::Acquire);
         (0..len).find_map(|index| {
             let slot = self.slot(index)?;
             let (start, end) = slot.addresses()?;
-            (start <= address && address < end).then_some(slot)
+            (start <= address && address < end && valid(&slot.payload)).then_some(slot)
         })
     }
 

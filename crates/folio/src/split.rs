@@ -55,6 +55,8 @@ impl Region {
         );
         right.file = file;
         right.fickle = self.fickle;
+        right.set_writable(self.is_writable());
+        right.only_in = self.only_in;
         self.extent.len = at;
         Ok((self, right))
     }
@@ -74,6 +76,7 @@ impl Region {
             && self.backing == next.backing
             && self.extent.page == next.extent.page
             && self.sharing == next.sharing
+            && self.only_in == next.only_in
             && self.protection() == next.protection();
         if let Some(fault) = self.sticky().or_else(|| next.sticky()) {
             return Err((self, next, fault.into()));
@@ -87,6 +90,7 @@ impl Region {
         next.unguard();
         self.extent.len += next.len();
         self.fickle |= next.fickle;
+        self.set_writable(self.is_writable() || next.is_writable());
         // What `next` owns besides its addresses.
         let next = ManuallyDrop::new(next);
         // SAFETY: `next` is never used or dropped again, and each field is read out once.

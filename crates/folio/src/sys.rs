@@ -6,6 +6,7 @@
 #![allow(unsafe_code)]
 
 use core::ffi::{CStr, c_int, c_void};
+use core::sync::atomic::AtomicU32;
 use rustix::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use rustix::mm::{MapFlags, MlockFlags, MprotectFlags, MremapFlags, MsyncFlags, ProtFlags};
 
@@ -146,6 +147,14 @@ pub(crate) fn residency(addr: usize, len: usize, pages: &mut [u8]) -> Result<(),
 pub(crate) unsafe fn seal(addr: usize, len: usize) -> Result<(), Errno> {
     // SAFETY: forwarded to the caller; the call reads no memory.
     cvt(unsafe { libc::syscall(libc::SYS_mseal, addr, len, 0usize) } as c_int)
+}
+
+/// futex(2), FUTEX_WAIT: sleeps while the word holds `value`, at most `limit`. Safe to call from a
+/// signal handler that preserves errno.
+pub(crate) fn futex_wait(word: &AtomicU32, value: u32, limit: &libc::timespec) {
+    let op = libc::FUTEX_WAIT | libc::FUTEX_PRIVATE_FLAG;
+    // SAFETY: futex(2) reads the word and the limit, both of which live through the call.
+    unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), op, value, core::ptr::from_ref(limit)) };
 }
 
 /// memfd_secret(2), with FD_CLOEXEC.

@@ -209,7 +209,11 @@ impl<'a> View<'a> {
     ) -> Result<()> {
         self.unpatched(position, count)?;
         let returned = step(0);
-        if returned.sign == 0 { Ok(()) } else { self.resume(position, count, returned, step) }
+        if returned.sign != 0 {
+            self.resume(position, count, returned, step)?;
+        }
+        // A slice on another thread may have met the fault first, and left zeros.
+        self.unpatched(position, count)
     }
 
     #[cold]

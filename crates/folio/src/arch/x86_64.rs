@@ -301,9 +301,15 @@ pub(crate) fn is_write(context: &libc::ucontext_t) -> bool {
     context.uc_mcontext.gregs[libc::REG_ERR as usize] & 2 != 0
 }
 
-/// If the interrupted instruction is one of ours and was after the mapping's bytes at `address`,
-/// makes it go on at its landing with `sign` as its result, and returns true.
-pub(crate) fn land(context: &mut libc::ucontext_t, address: usize, sign: u64) -> bool {
+/// If the interrupted instruction is one of ours and was after the mapping's bytes at `address`, or
+/// in the block of `reach` bytes (a power of two) that starts there, makes it go on at its landing
+/// with `sign` as its result, and returns true.
+pub(crate) fn land(
+    context: &mut libc::ucontext_t,
+    address: usize,
+    reach: usize,
+    sign: u64,
+) -> bool {
     let at = |label: unsafe extern "C" fn()| label as usize;
     let (slow, landed) = (at(folio_0_1_copy_slow), at(folio_0_1_landed));
     let (words, word_landed) = (at(folio_0_1_words), at(folio_0_1_word_landed));
@@ -311,17 +317,19 @@ pub(crate) fn land(context: &mut libc::ucontext_t, address: usize, sign: u64) ->
 
     let gregs = &mut context.uc_mcontext.gregs;
     let pc = gregs[libc::REG_RIP as usize] as usize;
-    let landing = if (words..word_landed).contains(&pc) {
-        word_landed
+    let register = |name: i32| gregs[name as usize] as usize;
+    let (side, landing) = if (words..word_landed).contains(&pc) {
+        let word = register(libc::REG_RDI);
+        (word..word.wrapping_add(size_of::<u64>()), word_landed)
     } else if (copy..landed).contains(&pc) {
-        let side = gregs[libc::REG_R9 as usize] as usize..gregs[libc::REG_R8 as usize] as usize;
-        if !side.contains(&address) {
-            return false;
-        }
-        if pc < slow { slow } else { landed }
+        let landing = if pc < slow { slow } else { landed };
+        (register(libc::REG_R9)..register(libc::REG_R8), landing)
     } else {
         return false;
     };
+    if address < side.start & !(reach - 1) || address >= side.end {
+        return false;
+    }
     gregs[libc::REG_RIP as usize] = landing as i64;
     if landing != slow {
         gregs[libc::REG_RDX as usize] = sign as i64;
@@ -354,5 +362,42 @@ mod tests {
                 assert!(to[..skew * 3].iter().all(|&b| b == 0xAA));
             }
         }
+    }
+
+    /// Where a thread goes on that was at `pc` with a mapping's side `side` and a word at `word`.
+    fn landing(
+        pc: unsafe extern "C" fn(),
+        side: core::ops::Range<usize>,
+        word: usize,
+        address: usize,
+        reach: usize,
+    ) -> Option<usize> {
+        // SAFETY: all zeros is a valid ucontext.
+        let mut context: libc::ucontext_t = unsafe { core::mem::zeroed() };
+        let mut set = |name: i32, value: usize| {
+            context.uc_mcontext.gregs[name as usize] = value as i64;
+        };
+        set(libc::REG_RIP, pc as usize);
+        set(libc::REG_R9, side.start);
+        set(libc::REG_R8, side.end);
+        set(libc::REG_RDI, word);
+        let landed = land(&mut context, address, reach, 77);
+        landed.then(|| context.uc_mcontext.gregs[libc::REG_RIP as usize] as usize)
+    }
+
+    #[test]
+    fn only_the_mappings_side_lands_and_broken_memory_counts_from_its_first_byte() {
+        let at = |address, reach| {
+            landing(folio_0_1_copy_slow, 0x5100..0x5200, 0x9000, address, reach).is_some()
+        };
+        assert!(at(0x5100, 1) && at(0x51ff, 1));
+        assert!(!at(0x50ff, 1) && !at(0x5200, 1) && !at(0x9000, 1));
+        assert!(at(0x5000, 4096) && !at(0x4fff, 4096) && !at(0x6000, 4096));
+        assert!(at(0x5000, 2 << 20) && at(0, 2 << 20));
+
+        let word =
+            |address, reach| landing(folio_0_1_words, 0..0, 0x5108, address, reach).is_some();
+        assert!(word(0x5108, 1) && word(0x510f, 1) && word(0x5000, 4096));
+        assert!(!word(0x5107, 1) && !word(0x5110, 1) && !word(0x7ffe_0000, 1));
     }
 }
