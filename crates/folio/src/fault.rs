@@ -228,6 +228,20 @@ pub(crate) fn fault(
 
 /// Finds out why the byte at `position` of a region could not be reached.
 pub(crate) fn explain(region: &Region, position: usize, sign: Sign) -> Explained {
+    // A file that others cut and grow meanwhile looks different to every question. What such
+    // answers add up to need not be true, unless they do so every time.
+    const LOOKS: usize = 16;
+    let mut looks = 1;
+    loop {
+        match look(region, position, sign) {
+            Explained::Lasting(FaultKind::Io, None) if looks < LOOKS => looks += 1,
+            explained => return explained,
+        }
+    }
+}
+
+/// One look at the backing. [`FaultKind::Io`] without an errno is a conclusion, not an answer.
+fn look(region: &Region, position: usize, sign: Sign) -> Explained {
     use Explained::{Lasting, Passing};
 
     if sign.is_segv() {
@@ -275,6 +289,11 @@ pub(crate) fn explain(region: &Region, position: usize, sign: Sign) -> Explained
 fn out_of_space(region: &Region, file: &File, offset: u64, page: usize) -> Explained {
     use rustix::fs::FallocateFlags;
 
+    let start = offset & !(page as u64 - 1);
+    // Asking for blocks of a file that has been cut meanwhile would give it some behind its end.
+    if file.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.len() <= start) {
+        return Explained::Lasting(FaultKind::Truncated, None);
+    }
     let full = match rustix::fs::fstatfs(file) {
         Ok(fs) => fs.f_type == sys::FS_HUGETLB || fs.f_bavail == 0,
         Err(_) => false,
@@ -287,12 +306,12 @@ fn out_of_space(region: &Region, file: &File, offset: u64, page: usize) -> Expla
     let Some(file) = region.writable_witness() else {
         return Explained::Lasting(FaultKind::Io, None);
     };
-    let start = offset & !(page as u64 - 1);
     match rustix::fs::fallocate(file, FallocateFlags::KEEP_SIZE, start, page as u64) {
         Ok(()) => Explained::Passing,
         Err(errno @ (Errno::NOSPC | Errno::DQUOT)) => {
             Explained::Lasting(FaultKind::NoSpace, Some(errno))
         }
-        Err(_) => Explained::Lasting(FaultKind::Io, Some(Errno::IO)),
+        Err(Errno::IO) => Explained::Lasting(FaultKind::Io, Some(Errno::IO)),
+        Err(_) => Explained::Lasting(FaultKind::Io, None),
     }
 }
