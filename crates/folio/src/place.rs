@@ -173,7 +173,8 @@ fn mappable(options: &MapOptions, fd: BorrowedFd<'_>, backing: &Backing) -> Resu
 }
 
 fn access(options: &MapOptions) -> (Protection, Sharing) {
-    (options.protection.unwrap_or(Protection::READ), options.sharing.unwrap_or_default())
+    let sharing = if options.droppable { Sharing::Private } else { Sharing::default() };
+    (options.protection.unwrap_or(Protection::READ), options.sharing.unwrap_or(sharing))
 }
 
 fn kind_flags(options: &MapOptions, sharing: Sharing) -> MapFlags {

@@ -275,3 +275,23 @@ pub fn meminfo(field: &str) -> u64 {
     let line = text.lines().find(|line| line.starts_with(field)).unwrap();
     line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
+
+/// Calls the code at an address.
+pub fn call(address: usize) -> i32 {
+    // SAFETY: callers have put a function without arguments there, or are children that may end by
+    // a signal where it must not run.
+    let function: extern "C" fn() -> i32 = unsafe { std::mem::transmute(address) };
+    function()
+}
+
+/// The bytes as a slice.
+pub fn slice(map: &folio::Mapping) -> &[u8] {
+    // SAFETY: callers change no byte while they use it, and mind the zeros of lost pages.
+    unsafe { map.as_slice() }
+}
+
+/// Runs `work` on the bytes, guarded.
+pub fn guarded<R>(map: &folio::Mapping, work: impl FnOnce(&[u8]) -> R) -> Result<R, folio::Fault> {
+    // SAFETY: as in `slice`.
+    unsafe { map.guarded(work) }
+}
