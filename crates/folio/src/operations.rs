@@ -102,24 +102,32 @@ impl Region {
     pub(crate) fn set_fork(&mut self, fork: Fork) -> Result<()> {
         const SET: &str = "set what a forked child sees of";
         let advice: &[i32] = match fork {
-            // Only private anonymous memory can have been wiped; others answer EINVAL.
+            // Only private anonymous memory can have been wiped; others answer EINVAL. So does
+            // droppable memory, which always is.
             Fork::Inherit => &[libc::MADV_DOFORK, libc::MADV_KEEPONFORK],
             Fork::Exclude => &[libc::MADV_DONTFORK],
-            Fork::Wipe => &[libc::MADV_DOFORK, libc::MADV_WIPEONFORK],
+            // What may be refused comes first.
+            Fork::Wipe => &[libc::MADV_WIPEONFORK, libc::MADV_DOFORK],
         };
+        let memory =
+            self.backing.kind() == BackingKind::Anonymous && self.sharing == Sharing::Private;
         let result = advice.iter().try_for_each(|&advice| self.change_all(advice, SET));
         match result {
-            Err(error) if fork == Fork::Inherit && error.raw_os_error() == Some(libc::EINVAL) => {
-                Ok(())
-            }
+            Err(error)
+                if fork == Fork::Inherit
+                    && !memory
+                    && error.raw_os_error() == Some(libc::EINVAL) => {}
             Err(error) => {
-                Err(error.hint_for(libc::EINVAL, "wiping is for private anonymous memory"))
+                let hint = match fork {
+                    Fork::Wipe => "wiping is for private anonymous memory",
+                    _ => "droppable memory is always wiped",
+                };
+                return Err(error.hint_for(libc::EINVAL, hint));
             }
-            Ok(()) => {
-                self.set_only_in((fork == Fork::Exclude).then(std::process::id));
-                Ok(())
-            }
+            Ok(()) => {}
         }
+        self.set_only_in((fork == Fork::Exclude).then(std::process::id));
+        Ok(())
     }
 
     fn change_all(&mut self, advice: i32, operation: &'static str) -> Result<()> {

@@ -156,8 +156,10 @@ fn droppable_memory_is_dp_in_smaps_private_and_never_counted_as_stable() {
     assert_eq!(map.sharing(), Sharing::Private);
     map.fill(.., 7).unwrap();
     in_child(|| assert_eq!(peek(map.address()), 0, "wiped in a child"));
-    let map = map.into_stable().unwrap_err().into_value();
+    let mut map = map.into_stable().unwrap_err().into_value();
     assert_eq!(map.len(), 4 * page());
+    let error = map.set_fork(folio::Fork::Inherit).unwrap_err();
+    assert!(error.to_string().contains("always wiped"), "{error}");
     for contradiction in [
         MapOptions::new().droppable().shared().anonymous(page()).unwrap_err(),
         MapOptions::new().droppable().memory(page()).unwrap_err(),
@@ -216,7 +218,7 @@ fn contradictory_options_are_invalid_and_map_nothing() {
         MapOptions::new().offset(1).anonymous(page()).err(),
         MapOptions::new().len(5).anonymous(6).err(),
         MapOptions::new().huge_pages(folio::HugePage::Mib2).open(file.path()).err(),
-        MapOptions::new().shared().memory(page()).err().map(|error| error),
+        MapOptions::new().shared().memory(page()).err(),
         MapOptions::new().protection(folio::Protection::READ).memory(page()).err(),
     ];
     for error in invalid {
@@ -265,6 +267,40 @@ fn what_a_forked_child_finds_is_settable_per_mapping() {
     assert_eq!(fork(|| assert_eq!(peek(shared.address()), 7)), End::Signal(libc::SIGSEGV));
     let error = MapOptions::new().fork(Fork::Wipe).open(file.path()).unwrap_err();
     assert_eq!(error.raw_os_error(), Some(libc::EINVAL));
+}
+
+#[test]
+fn a_child_unmaps_nothing_at_the_addresses_of_a_mapping_it_has_not_got() {
+    use folio::Fork;
+    let file = Scratch::new(&pattern(2 * page()));
+    let map = Mapping::options().write().fork(Fork::Exclude).open(file.path()).unwrap();
+    let (left, right) = map.split_at(page()).unwrap();
+    let mut halves = Some((left, right));
+    in_child(|| {
+        let (left, right) = halves.take().unwrap();
+        for half in [left, right] {
+            let address = half.address();
+            let own = MapOptions::new().exactly_at(address).anonymous(page()).unwrap();
+            drop(half);
+            assert!(vma_at(address).is_some(), "it was the child's own mapping");
+            drop(own);
+        }
+    });
+    let (mut left, right) = halves.unwrap();
+    left.set_fork(Fork::Inherit).unwrap();
+    let (mut left, right) = left.join(right).unwrap_err().into_value();
+    left.set_fork(Fork::Exclude).unwrap();
+    let mut map = left.join(right).unwrap();
+    map.set_fork(Fork::Wipe).unwrap_err();
+    assert!(vma_at(map.address()).unwrap().has("dc"), "a refusal has changed nothing");
+    map.set_fork(Fork::Inherit).unwrap();
+    let mut map = Some(map);
+    in_child(|| {
+        let map = map.take().unwrap();
+        let address = map.address();
+        drop(map);
+        assert!(vma_at(address).is_none());
+    });
 }
 
 #[test]
