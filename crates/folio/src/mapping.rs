@@ -347,8 +347,8 @@ impl Mapping {
     }
 
     /// Changes the number of bytes shown, to more or fewer of the backing (mremap(2)). If
-    /// `may_move`, the address may change. Anonymous memory gains zeros; bytes behind the end of a
-    /// file are faults until the file grows. On failure nothing has changed.
+    /// `may_move`, the address may change. Private anonymous memory gains zeros; bytes behind the
+    /// end of a file are faults until the file grows. On failure nothing has changed.
     ///
     /// For a mapping that grows along with its file and never moves see
     /// [`Growable`](crate::Growable).
@@ -356,8 +356,10 @@ impl Mapping {
     /// # Errors
     /// ENOMEM where there is no room at this address and it may not move, or no memory;
     /// [`ErrorKind::Invalid`] inside a reservation, where there is nowhere to go, and for a length
-    /// of 0; [`ErrorKind::Fault`] if a fault has not been taken; [`ErrorKind::Unsupported`] for a
-    /// mapping that was empty.
+    /// of 0 or a mapping that was empty; [`ErrorKind::Unsupported`] for more of shared anonymous
+    /// memory, which has the size it was made with; [`ErrorKind::Fault`] if a fault has not been
+    /// taken, or if private memory shrinks to a part of a page that is not writable, so that what
+    /// it cuts off there cannot be cleared.
     pub fn resize(&mut self, len: usize, may_move: bool) -> Result<()> {
         const RESIZE: &str = "resize";
         let region = &mut self.region;
@@ -380,6 +382,16 @@ impl Mapping {
             return Err(Error::os(RESIZE, &region.backing, sys::Errno::NOMEM));
         };
         let old = region.extent.span();
+        let anonymous = region.backing.kind() == BackingKind::Anonymous;
+        if anonymous && region.sharing == Sharing::Shared && span > old {
+            let reason = "shared memory without a file has the size it was made with: use a memfd";
+            return fail(region, ErrorKind::Unsupported, reason);
+        }
+        let cut = if anonymous && region.sharing == Sharing::Private && len < region.len() {
+            region.prepare_to_clear(len..region.len().min(span - lead))?
+        } else {
+            None
+        };
         let guarded = region.slot().is_some();
         if span != old {
             region.unguard();
@@ -398,11 +410,12 @@ impl Mapping {
                 }
             }
         }
+        let cleared = cut.map(|cut| View::new(region, 0..region.len()).fill(cut, 0));
         region.extent.len = len;
         if guarded {
             region.guard();
         }
-        Ok(())
+        cleared.unwrap_or(Ok(()))
     }
 
     /// Divides the mapping in two at a position on a page boundary.

@@ -16,7 +16,7 @@ use crate::fault::{self, Explained, Fault, Sign};
 use crate::range::{Pages, resolve};
 use crate::region::Region;
 use crate::sys::{self, Errno};
-use crate::{BackingKind, Fork, Lock, Protection, Residency, Sharing};
+use crate::{BackingKind, FaultKind, Fork, Lock, Protection, Residency, Sharing, View};
 
 impl Region {
     pub(crate) fn resolve(
@@ -128,6 +128,23 @@ impl Region {
         }
         self.set_only_in((fork == Fork::Exclude).then(std::process::id));
         Ok(())
+    }
+
+    /// The range, if bytes of it have to be cleared, after making sure that they can be.
+    pub(crate) fn prepare_to_clear(&mut self, range: Range<usize>) -> Result<Option<Range<usize>>> {
+        let view = View::new(self, range.clone());
+        let bytes = match view.to_vec() {
+            // A page that cannot be had holds nothing yet.
+            Err(error) if error.fault().map(Fault::kind) == Some(FaultKind::NoSpace) => {
+                return Ok(None);
+            }
+            bytes => bytes?,
+        };
+        if bytes.iter().all(|&byte| byte == 0) {
+            return Ok(None);
+        }
+        view.write_at(0, &bytes)?;
+        Ok(Some(range))
     }
 
     fn change_all(&mut self, advice: i32, operation: &'static str) -> Result<()> {

@@ -295,3 +295,15 @@ pub fn guarded<R>(map: &folio::Mapping, work: impl FnOnce(&[u8]) -> R) -> Result
     // SAFETY: as in `slice`.
     unsafe { map.guarded(work) }
 }
+
+/// What cachestat(2) says of a whole file: cached, dirty, written back, evicted, recently evicted
+/// pages.
+pub fn cachestat(file: &File) -> Option<[u64; 5]> {
+    const SYS_CACHESTAT: libc::c_long = 451;
+    let (range, mut stat) = ([0u64; 2], [0u64; 5]);
+    // SAFETY: cachestat reads a range of two words and writes five (cachestat(2)).
+    let result = unsafe {
+        libc::syscall(SYS_CACHESTAT, file.as_raw_fd(), range.as_ptr(), stat.as_mut_ptr(), 0)
+    };
+    (result == 0).then_some(stat)
+}
