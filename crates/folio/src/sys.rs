@@ -175,6 +175,14 @@ pub(crate) fn block_device_len(fd: BorrowedFd<'_>) -> Result<u64, Errno> {
     Ok(len)
 }
 
+/// The length in bytes beyond which this process may make no file (RLIMIT_FSIZE in getrlimit(2)).
+pub(crate) fn file_size_limit() -> u64 {
+    let mut limit = libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: libc::RLIM_INFINITY };
+    // SAFETY: getrlimit writes one rlimit through the pointer, which points to `limit`.
+    let result = unsafe { libc::getrlimit(libc::RLIMIT_FSIZE, &raw mut limit) };
+    if result == 0 { limit.rlim_cur } else { u64::MAX }
+}
+
 /// Whether fs-verity is enabled on the file (ioctl FS_IOC_GETFLAGS, FS_VERITY_FL).
 pub(crate) fn is_verity(fd: BorrowedFd<'_>) -> bool {
     const FS_VERITY_FL: u32 = 0x0010_0000;
