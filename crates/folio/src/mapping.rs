@@ -289,6 +289,18 @@ impl Mapping {
         self.region.change_pages(range, how.raw(), "discard")
     }
 
+    /// Gives the disk space of a range back: its bytes become zeros, to the byte, for everybody
+    /// (FALLOC_FL_PUNCH_HOLE in fallocate(2)). [`Discard::Hole`] does so for whole pages only.
+    ///
+    /// # Errors
+    /// [`ErrorKind::OutOfRange`]; [`ErrorKind::Invalid`] if the mapping is not a shared, writable
+    /// one of a file; [`ErrorKind::Unsupported`] if the file can no longer be found (see
+    /// [`MapOptions::keep_file`]); EOPNOTSUPP where the file system has no holes, EPERM for a seal.
+    pub fn punch_hole(&self, range: impl RangeBounds<usize>) -> Result<()> {
+        let range = self.region.resolve("punch a hole into", range)?;
+        self.region.punch_hole(range)
+    }
+
     /// Keeps the pages around a range in memory (mlock2(2)).
     ///
     /// # Errors

@@ -214,6 +214,32 @@ fn a_hole_is_zeros_to_the_byte_and_gives_the_space_back() {
 }
 
 #[test]
+fn a_mapping_at_an_odd_offset_punches_to_the_byte_too() {
+    use folio::Mapping;
+    let bytes = pattern(100_000);
+    let scratch = Scratch::new(&bytes);
+    let mut want = bytes;
+    let options = Mapping::options().write().offset(777).len(60_000);
+    for (from, to, map) in [
+        (5, 50_001, options.clone().open(scratch.path()).unwrap()),
+        (59_000, 60_000, options.keep_file().map(scratch.file()).unwrap()),
+    ] {
+        map.punch_hole(from..to).unwrap();
+        want[777 + from..777 + to].fill(0);
+        assert!(scratch.bytes() == want);
+        assert_eq!(map.punch_hole(..60_001).unwrap_err().kind(), ErrorKind::OutOfRange);
+    }
+    for map in [
+        Mapping::open(scratch.path()).unwrap(),
+        Mapping::options().private().write().open(scratch.path()).unwrap(),
+        Mapping::options().write().anonymous(100_000).unwrap(),
+    ] {
+        assert_eq!(map.punch_hole(..100).unwrap_err().kind(), ErrorKind::Invalid);
+    }
+    assert!(scratch.bytes() == want);
+}
+
+#[test]
 fn populated_growth_has_its_pages_in_memory() {
     let map = Growable::options().populate().map(memfd(b""), MIB).unwrap();
     map.grow(100 * page()).unwrap();
@@ -362,8 +388,13 @@ fn in_a_full_house(work: impl FnOnce(&Path)) -> bool {
         // SAFETY: the calls read strings that live through them (unshare(2), mount(2)); the child
         // has one thread.
         let mounted = unsafe {
+            let (user, group) = (libc::geteuid(), libc::getegid());
+            let map = |file: &str, id| fs::write(file, format!("0 {id} 1")).is_ok();
             (libc::unshare(libc::CLONE_NEWNS) == 0
-                || libc::unshare(libc::CLONE_NEWUSER | libc::CLONE_NEWNS) == 0)
+                || libc::unshare(libc::CLONE_NEWUSER | libc::CLONE_NEWNS) == 0
+                    && map("/proc/self/uid_map", user)
+                    && fs::write("/proc/self/setgroups", "deny").is_ok()
+                    && map("/proc/self/gid_map", group))
                 && libc::mount(
                     std::ptr::null(),
                     text("/").as_ptr(),
