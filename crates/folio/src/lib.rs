@@ -6,6 +6,7 @@ compile_error!("folio runs on Linux on x86-64; what another processor needs goes
 mod advice;
 #[path = "arch/x86_64.rs"]
 mod arch;
+mod arena;
 mod atomic;
 mod backing;
 mod chain;
@@ -35,6 +36,7 @@ mod sys;
 mod view;
 
 pub use advice::{Advice, Discard};
+pub use arena::Arena;
 pub use atomic::Atomic;
 pub use backing::{Backing, BackingKind};
 pub use cursor::Cursor;
