@@ -31,6 +31,9 @@ mod residency;
 mod space;
 mod split;
 mod stable;
+mod stack;
+#[path = "arch/x86_64_switch.rs"]
+mod switch;
 mod sync;
 mod sys;
 mod view;
@@ -50,4 +53,5 @@ pub use protection::{ParseProtectionError, Protection};
 pub use reservation::Reservation;
 pub use residency::Residency;
 pub use stable::Stable;
+pub use stack::{Side, Stack};
 pub use view::{Chunks, View};
