@@ -63,8 +63,13 @@ pub struct Backing {
 }
 
 impl Backing {
-    pub(crate) const ANONYMOUS: Self =
-        Self { kind: BackingKind::Anonymous, path: None, inode: None };
+    pub(crate) const ANONYMOUS: Self = Self::nameless(BackingKind::Anonymous);
+    pub(crate) const SHARED_MEMORY: Self = Self::nameless(BackingKind::SharedMemory);
+    pub(crate) const SECRET: Self = Self::nameless(BackingKind::Secret);
+
+    const fn nameless(kind: BackingKind) -> Self {
+        Self { kind, path: None, inode: None }
+    }
 
     pub(crate) fn of(stat: &Stat, path: Option<&Path>, fs_type: Option<i64>) -> Self {
         let kind = match FileType::from_raw_mode(stat.st_mode) {
@@ -83,8 +88,7 @@ impl Backing {
         Self { kind: BackingKind::File, path: Some(Arc::from(path)), inode: None }
     }
 
-    /// What kind of thing it is. A file on tmpfs that was mapped by descriptor rather than by path
-    /// may be called a [`File`](BackingKind::File): telling the two apart costs a system call.
+    /// What kind of thing it is.
     pub fn kind(&self) -> BackingKind {
         self.kind
     }

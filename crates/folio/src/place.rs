@@ -146,11 +146,11 @@ fn measure_file<'a>(
 
 /// The file system's type where it matters, and the page size of its mappings.
 fn file_system(fd: BorrowedFd<'_>, stat: &Stat, path: Option<&Path>) -> (Option<i64>, usize) {
-    // hugetlbfs, and only it, says so in the block size: spare others the system call. A path says
-    // who opened it can wait for one.
-    let large = stat.st_blksize > page_size() as _;
+    // The file systems of memory have no device, and major number 0. Spare files on a disk the
+    // system call. Who opened a file by its path can wait for one.
+    let no_device = rustix::fs::major(stat.st_dev) == 0;
     let regular = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
-    if !(regular && (large || path.is_some() || stat.st_nlink == 0)) {
+    if !(regular && (no_device || path.is_some())) {
         return (None, page_size());
     }
     match rustix::fs::fstatfs(fd) {
