@@ -112,6 +112,12 @@ impl Error {
         }
     }
 
+    /// The same, in the place of another way out.
+    #[must_use]
+    pub(crate) fn hint_instead(self, errno: i32, hint: &'static str) -> Self {
+        if self.raw_os_error() == Some(errno) { self.hint(hint) } else { self }
+    }
+
     /// Why it failed.
     pub fn kind(&self) -> ErrorKind {
         match &self.0.cause {

@@ -70,6 +70,10 @@ impl Mapping {
         Self { region }
     }
 
+    pub(crate) fn into_region(self) -> Region {
+        self.region
+    }
+
     /// Bytes that the mapping shows.
     #[inline]
     pub fn len(&self) -> usize {
@@ -266,13 +270,7 @@ impl Mapping {
     /// for [`Advice::PopulateRead`] and `PopulateWrite` the fault at the first page that cannot be
     /// had. See madvise(2).
     pub fn advise(&self, range: impl RangeBounds<usize>, advice: Advice) -> Result<Range<usize>> {
-        match advice {
-            Advice::PopulateRead | Advice::PopulateWrite => {
-                let range = self.region.resolve("populate", range)?;
-                self.region.populate_for(range, advice == Advice::PopulateWrite)
-            }
-            _ => self.region.advise_pages(range, advice.raw(), "advise"),
-        }
+        self.region.advise(range, advice)
     }
 
     /// Drops the pages inside a range, in one of several ways. Changes bytes.

@@ -18,6 +18,7 @@ use core::ops::{Deref, DerefMut, Range, RangeBounds};
 
 use crate::error::{Error, ErrorKind, Refused, Result};
 use crate::fault::Fault;
+use crate::region::Region;
 use crate::{Advice, Backing, Discard, Lock, MapOptions, Mapping, Protection, Residency};
 use crate::{Sharing, Stable};
 
@@ -57,6 +58,13 @@ impl Memory {
         // Broken hardware and an empty pool of huge pages are faults, not signals.
         mapping.guard();
         Ok(Self { mapping })
+    }
+
+    /// Memory of a region that has what the module's invariant asks for.
+    pub(crate) fn from_plain(region: Region) -> Self {
+        let mapping = Mapping::from_region(region);
+        mapping.guard();
+        Self { mapping }
     }
 
     /// Address of the first byte. Changes only in [`resize`](Self::resize).

@@ -16,7 +16,7 @@ use crate::fault::{self, Explained, Fault, Sign};
 use crate::range::{Pages, resolve};
 use crate::region::Region;
 use crate::sys::{self, Errno};
-use crate::{BackingKind, FaultKind, Fork, Lock, Protection, Residency, Sharing, View};
+use crate::{Advice, BackingKind, FaultKind, Fork, Lock, Protection, Residency, Sharing, View};
 
 impl Region {
     pub(crate) fn resolve(
@@ -56,6 +56,20 @@ impl Region {
             })?;
         }
         Ok(pages.touched)
+    }
+
+    pub(crate) fn advise(
+        &self,
+        range: impl RangeBounds<usize>,
+        advice: Advice,
+    ) -> Result<Range<usize>> {
+        match advice {
+            Advice::PopulateRead | Advice::PopulateWrite => {
+                let range = self.resolve("populate", range)?;
+                self.populate_for(range, advice == Advice::PopulateWrite)
+            }
+            _ => self.advise_pages(range, advice.raw(), "advise"),
+        }
     }
 
     pub(crate) fn advise_pages(

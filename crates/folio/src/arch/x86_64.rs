@@ -337,6 +337,12 @@ pub(crate) fn land(
     true
 }
 
+/// What the processor needs before bytes that were written as data are executed: here nothing.
+/// Instruction caches follow stores (Intel SDM vol. 3, 12.6; AMD64 APM vol. 2, 7.6.1), and
+/// the change of protection that comes before and after every revision serializes each processor
+/// that runs the program. Another processor cleans and invalidates its caches over the range.
+pub(crate) fn publish_code(_start: *const u8, _len: usize) {}
+
 #[cfg(test)]
 mod tests {
     use super::*;
