@@ -24,6 +24,7 @@ mod operations;
 mod options;
 pub mod pagehook;
 mod place;
+mod populate;
 mod protection;
 mod range;
 mod region;
@@ -39,6 +40,8 @@ mod stack;
 mod switch;
 mod sync;
 mod sys;
+#[cfg(feature = "zerocopy")]
+mod typed;
 mod view;
 
 pub use advice::{Advice, Discard};
@@ -54,6 +57,7 @@ pub use mapping::Mapping;
 pub use memfd::{Memfd, Seals};
 pub use memory::Memory;
 pub use options::{Fork, HugePage, Lock, MapOptions, Sharing};
+pub use populate::Progress;
 pub use protection::{ParseProtectionError, Protection};
 pub use reservation::Reservation;
 pub use residency::Residency;

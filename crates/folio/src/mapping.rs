@@ -70,6 +70,10 @@ impl Mapping {
         Self { region }
     }
 
+    pub(crate) fn region(&self) -> &Region {
+        &self.region
+    }
+
     pub(crate) fn into_region(self) -> Region {
         self.region
     }
@@ -339,7 +343,8 @@ impl Mapping {
     }
 
     /// Brings the pages around a range into memory: for writing if the mapping is private and
-    /// writable, for reading otherwise.
+    /// writable, for reading otherwise. [`populate_with`](Self::populate_with) does it with several
+    /// threads, tells how far it got, and can be stopped.
     ///
     /// # Errors
     /// The fault at the first page that cannot be had; ENOMEM, EINVAL (MADV_POPULATE_READ in

@@ -67,9 +67,18 @@ impl Memory {
         Self { mapping }
     }
 
+    pub(crate) fn region(&self) -> &Region {
+        self.mapping.region()
+    }
+
     /// Address of the first byte. Changes only in [`resize`](Self::resize).
     pub fn address(&self) -> usize {
         self.mapping.address()
+    }
+
+    /// Where the bytes come from.
+    pub fn backing(&self) -> &Backing {
+        self.mapping.backing()
     }
 
     /// Bytes of a page: that of the huge pages if it has them from the pool.

@@ -241,9 +241,11 @@ impl Region {
     /// Brings the pages of a range into memory.
     pub(crate) fn populate(&self, range: impl RangeBounds<usize>) -> Result<Range<usize>> {
         let range = self.resolve("populate", range)?;
-        let write =
-            self.sharing == Sharing::Private && self.protection().contains(Protection::WRITE);
-        self.populate_for(range, write)
+        self.populate_for(range, self.populates_for_writing())
+    }
+
+    pub(crate) fn populates_for_writing(&self) -> bool {
+        self.sharing == Sharing::Private && self.protection().contains(Protection::WRITE)
     }
 
     pub(crate) fn populate_for(&self, range: Range<usize>, write: bool) -> Result<Range<usize>> {
