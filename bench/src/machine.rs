@@ -1,0 +1,67 @@
+//! Where and with what it was measured.
+#![allow(unsafe_code)]
+
+use std::fs;
+use std::process::Command;
+
+/// Keeps this thread on the last processor it may run on, and returns its number.
+pub(crate) fn pin() -> Option<usize> {
+    // SAFETY: all zeros is a valid, empty set.
+    let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };
+    // SAFETY: the kernel writes a set of the size given.
+    let found = unsafe { libc::sched_getaffinity(0, size_of_val(&set), &raw mut set) };
+    if found != 0 {
+        return None;
+    }
+    let number = |cpu: &usize| {
+        // SAFETY: `cpu` lies within the set.
+        unsafe { libc::CPU_ISSET(*cpu, &set) }
+    };
+    let last = (0..libc::CPU_SETSIZE as usize).rfind(number)?;
+    // SAFETY: as above.
+    unsafe {
+        libc::CPU_ZERO(&mut set);
+        libc::CPU_SET(last, &mut set);
+    }
+    // SAFETY: the kernel reads a set of the size given.
+    let done = unsafe { libc::sched_setaffinity(0, size_of_val(&set), &raw const set) };
+    (done == 0).then_some(last)
+}
+
+/// The machine in a line, as seen before pinning.
+pub(crate) fn line() -> String {
+    let field = |file: &str, name: &str| {
+        let text = fs::read_to_string(file).unwrap_or_default();
+        let line = text.lines().find(|line| line.starts_with(name)).unwrap_or_default();
+        line.split_once(':').map_or_else(|| "unknown".into(), |(_, value)| value.trim().to_owned())
+    };
+    let kib: u64 =
+        field("/proc/meminfo", "MemTotal").trim_end_matches(" kB").parse().unwrap_or_default();
+    let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let cpus = std::thread::available_parallelism().map_or(1, usize::from);
+    let cpu = field("/proc/cpuinfo", "model name");
+    let family = field("/proc/cpuinfo", "cpu family");
+    let model = field("/proc/cpuinfo", "model\t");
+    let flags = field("/proc/cpuinfo", "flags");
+    let guest = flags.split(' ').any(|flag| flag == "hypervisor");
+    let kind = if guest { ", virtual machine" } else { "" };
+    format!(
+        "{cpu} (family {family}, model {model}), {cpus} processors{kind}, {} GiB, Linux {}",
+        (kib + (1 << 19)) >> 20,
+        kernel.trim()
+    )
+}
+
+pub(crate) fn rustc() -> String {
+    let output = Command::new("rustc").arg("--version").output();
+    let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
+    text.unwrap_or_default().trim().to_owned()
+}
+
+/// The version of a package that this program was built with.
+pub(crate) fn version(package: &str) -> &'static str {
+    let lock = include_str!("../Cargo.lock");
+    let entry = format!("name = \"{package}\"\nversion = \"");
+    let (_, rest) = lock.split_once(&entry).expect("a dependency");
+    rest.split('"').next().expect("a version")
+}
