@@ -25,7 +25,7 @@ use crate::error::{Error, Result};
 /// [`View::atomic_u32`] and [`View::atomic_u64`].
 ///
 /// Each operation fails with [`ErrorKind::Fault`](crate::ErrorKind::Fault) where the word's page
-/// cannot be had, and has not happened then.
+/// cannot be had; it has not happened then, for anybody.
 #[derive(Clone, Copy)]
 pub struct Atomic<'a, T> {
     view: View<'a>,
@@ -62,17 +62,27 @@ impl<'a, T> Atomic<'a, T> {
         Ok(Self { view, position, word: PhantomData })
     }
 
+    #[inline]
     fn run(&self, operation: impl Fn(*mut u8) -> Returned) -> Result<u64> {
-        self.view.unpatched(self.position, size_of::<T>())?;
+        let Returned { value, sign } = operation(self.view.byte(self.position));
+        let value = if sign == 0 { value } else { self.run_again(sign, operation)? };
+        // Looked at last, as in `View::each`.
+        if !self.view.is_whole() {
+            self.view.unpatched(self.position, size_of::<T>())?;
+        }
+        Ok(value)
+    }
+
+    #[cold]
+    fn run_again(&self, mut sign: u64, operation: impl Fn(*mut u8) -> Returned) -> Result<u64> {
         let mut tries = 0;
         loop {
-            let Returned { value, sign } = operation(self.view.byte(self.position));
-            if sign == 0 {
-                // A slice on another thread may have met the fault first, and left zeros.
-                self.view.unpatched(self.position, size_of::<T>())?;
-                return Ok(value);
-            }
             self.view.ask(self.position, sign, &mut tries).map_err(Error::from)?;
+            let returned = operation(self.view.byte(self.position));
+            if returned.sign == 0 {
+                return Ok(returned.value);
+            }
+            sign = returned.sign;
         }
     }
 }
@@ -88,7 +98,7 @@ macro_rules! operations {
             pub fn load(&self) -> Result<$type> {
                 // SAFETY: `at` has checked that the word lies in the region and is aligned, for
                 // every operation here.
-                self.run(|at| unsafe { <$type>::load(at) }).map(|word| word as $type)
+                self.run(move |at| unsafe { <$type>::load(at) }).map(|word| word as $type)
             }
 
             /// Writes the word.
@@ -107,7 +117,7 @@ macro_rules! operations {
             #[inline]
             pub fn swap(&self, new: $type) -> Result<$type> {
                 // SAFETY: as in `load`.
-                self.run(|at| unsafe { <$type>::swap(at, new) }).map(|word| word as $type)
+                self.run(move |at| unsafe { <$type>::swap(at, new) }).map(|word| word as $type)
             }
 
             /// Writes `new` if the word is `current`. `Ok(Ok(was))` if it was, `Ok(Err(was))` if
@@ -122,7 +132,8 @@ macro_rules! operations {
                 new: $type,
             ) -> Result<core::result::Result<$type, $type>> {
                 // SAFETY: as in `load`.
-                let was = self.run(|at| unsafe { <$type>::exchange(at, current, new) })? as $type;
+                let was =
+                    self.run(move |at| unsafe { <$type>::exchange(at, current, new) })? as $type;
                 Ok(if was == current { Ok(was) } else { Err(was) })
             }
 
@@ -133,7 +144,7 @@ macro_rules! operations {
             #[inline]
             pub fn fetch_add(&self, value: $type) -> Result<$type> {
                 // SAFETY: as in `load`.
-                self.run(|at| unsafe { <$type>::add(at, value) }).map(|word| word as $type)
+                self.run(move |at| unsafe { <$type>::add(at, value) }).map(|word| word as $type)
             }
 
             /// Replaces the word by `change` of it, and returns what it was; `change` runs again

@@ -118,6 +118,8 @@ impl Guard {
         let _ = self.first.compare_exchange(0, sign.0, Release, Relaxed);
     }
 
+    /// The first fault's sign. A handler leaves it before it puts zeros anywhere.
+    #[inline]
     pub(crate) fn first(&self) -> Option<Sign> {
         let sign = self.first.load(Acquire);
         (sign != 0).then_some(Sign(sign))

@@ -76,15 +76,18 @@ impl Region {
         }
     }
 
+    #[inline]
     pub(crate) fn len(&self) -> usize {
         self.extent.len
     }
 
     /// Address of the first byte shown.
+    #[inline]
     pub(crate) fn address(&self) -> usize {
         self.extent.start + self.extent.lead
     }
 
+    #[inline]
     pub(crate) fn as_ptr(&self) -> *mut u8 {
         ptr::with_exposed_provenance_mut(self.address())
     }
@@ -123,6 +126,7 @@ impl Region {
         self.extent.around(position..position + 1)
     }
 
+    #[inline]
     pub(crate) fn slot(&self) -> Option<&'static GuardSlot> {
         let slot = self.slot.load(Acquire);
         // SAFETY: null, or a slot of the registry, which are never freed.
@@ -216,11 +220,16 @@ impl Region {
         }
     }
 
+    /// Whether no zeros stand in for any byte: no slice has met a fault that nobody took.
+    #[inline]
+    pub(crate) fn is_whole(&self) -> bool {
+        self.slot().is_none_or(|slot| slot.payload.first().is_none())
+    }
+
     /// The sticky fault, if zeros stand in for any byte of `range`.
     #[inline]
     pub(crate) fn sticky_in(&self, range: &Range<usize>) -> Option<Fault> {
-        let slot = self.slot.load(Relaxed);
-        if slot.is_null() { None } else { self.sticky_in_guarded(range) }
+        if self.is_whole() { None } else { self.sticky_in_guarded(range) }
     }
 
     #[cold]

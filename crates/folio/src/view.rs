@@ -46,6 +46,7 @@ pub struct View<'a> {
 }
 
 impl<'a> View<'a> {
+    #[inline]
     pub(crate) fn new(region: &'a Region, range: Range<usize>) -> Self {
         debug_assert!(range.start <= range.end && range.end <= region.len());
         Self { region, start: range.start, len: range.len() }
@@ -106,7 +107,7 @@ impl<'a> View<'a> {
     pub fn read_at(&self, at: usize, buf: &mut [u8]) -> Result<()> {
         let position = self.locate("read", at, buf.len())?;
         let (to, count) = (buf.as_mut_ptr(), buf.len());
-        self.each(position, count, |done| {
+        self.each(position, count, move |done| {
             // SAFETY: `buf` has `count - done` bytes left at `done`, and `locate` has checked that
             // as many lie in the region at `position + done`. The handler is installed: no region
             // is made without (`place::map`).
@@ -123,7 +124,7 @@ impl<'a> View<'a> {
     pub fn write_at(&self, at: usize, bytes: &[u8]) -> Result<()> {
         let position = self.locate("write", at, bytes.len())?;
         let (from, count) = (bytes.as_ptr(), bytes.len());
-        self.each(position, count, |done| {
+        self.each(position, count, move |done| {
             // SAFETY: as in `read_at`. No Rust reference covers the target: slices of a mapping
             // are given out only by unsafe functions whose contract forbids writes meanwhile, or
             // by types that give out no view.
@@ -137,7 +138,7 @@ impl<'a> View<'a> {
     /// As [`write_at`](Self::write_at).
     pub fn fill(&self, range: impl RangeBounds<usize>, byte: u8) -> Result<()> {
         let part = self.range(range)?;
-        self.each(part.start, part.len, |done| {
+        self.each(part.start, part.len, move |done| {
             // SAFETY: as in `write_at`.
             unsafe { arch::fill(self.byte(part.start + done), byte, part.len - done) }
         })
@@ -190,8 +191,14 @@ impl<'a> View<'a> {
         self.region.as_ptr().wrapping_add(position)
     }
 
-    /// An error if zeros stand in for any of the bytes.
+    /// Whether zeros stand in for no byte of the region.
     #[inline]
+    pub(crate) fn is_whole(&self) -> bool {
+        self.region.is_whole()
+    }
+
+    /// An error if zeros stand in for any of the bytes.
+    #[cold]
     pub(crate) fn unpatched(&self, position: usize, count: usize) -> Result<()> {
         match self.region.sticky_in(&(position..position + count)) {
             Some(fault) => Err(fault.into()),
@@ -207,13 +214,13 @@ impl<'a> View<'a> {
         count: usize,
         step: impl Fn(usize) -> Returned,
     ) -> Result<()> {
-        self.unpatched(position, count)?;
         let returned = step(0);
         if returned.sign != 0 {
             self.resume(position, count, returned, step)?;
         }
-        // A slice on another thread may have met the fault first, and left zeros.
-        self.unpatched(position, count)
+        // Looked at last: a slice on another thread may have met the fault first, and left zeros
+        // for this copy to find.
+        if self.is_whole() { Ok(()) } else { self.unpatched(position, count) }
     }
 
     #[cold]

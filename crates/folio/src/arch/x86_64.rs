@@ -273,18 +273,22 @@ pub(crate) trait Word: Copy {
 macro_rules! word {
     ($type:ty, $load:ident, $swap:ident, $exchange:ident, $add:ident) => {
         impl Word for $type {
+            #[inline]
             unsafe fn load(at: *mut u8) -> Returned {
                 // SAFETY: forwarded to the caller; a page that is not there ends at the landing.
                 unsafe { $load(at) }
             }
+            #[inline]
             unsafe fn swap(at: *mut u8, new: Self) -> Returned {
                 // SAFETY: as in `load`.
                 unsafe { $swap(at, new) }
             }
+            #[inline]
             unsafe fn exchange(at: *mut u8, current: Self, new: Self) -> Returned {
                 // SAFETY: as in `load`.
                 unsafe { $exchange(at, current, new) }
             }
+            #[inline]
             unsafe fn add(at: *mut u8, value: Self) -> Returned {
                 // SAFETY: as in `load`.
                 unsafe { $add(at, value) }
