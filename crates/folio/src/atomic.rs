@@ -131,9 +131,11 @@ macro_rules! operations {
                 current: $type,
                 new: $type,
             ) -> Result<core::result::Result<$type, $type>> {
-                // SAFETY: as in `load`.
-                let was =
-                    self.run(move |at| unsafe { <$type>::exchange(at, current, new) })? as $type;
+                let exchange = move |at| {
+                    // SAFETY: as in `load`.
+                    unsafe { <$type>::exchange(at, current, new) }
+                };
+                let was = self.run(exchange)? as $type;
                 Ok(if was == current { Ok(was) } else { Err(was) })
             }
 

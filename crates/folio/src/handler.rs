@@ -51,6 +51,7 @@ fn install_now() -> Result<(), Errno> {
     if INSTALLED.load(Ordering::Acquire) == 1 {
         return Ok(());
     }
+    arch::prepare();
     for signal in [libc::SIGBUS, libc::SIGSEGV] {
         chain::install(signal, on_fault)?;
     }

@@ -136,11 +136,14 @@ impl<'a> View<'a> {
     ///
     /// # Errors
     /// As [`write_at`](Self::write_at).
+    #[inline]
     pub fn fill(&self, range: impl RangeBounds<usize>, byte: u8) -> Result<()> {
-        let part = self.range(range)?;
-        self.each(part.start, part.len, move |done| {
+        let range = resolve(range, self.len)
+            .ok_or_else(|| Error::out_of_range("fill", &self.region.backing, self.len))?;
+        let (position, count) = (self.start + range.start, range.len());
+        self.each(position, count, move |done| {
             // SAFETY: as in `write_at`.
-            unsafe { arch::fill(self.byte(part.start + done), byte, part.len - done) }
+            unsafe { arch::fill(self.byte(position + done), byte, count - done) }
         })
     }
 
@@ -326,6 +329,7 @@ macro_rules! delegate_view {
             ///
             /// # Errors
             /// As [`View::fill`](crate::View::fill).
+            #[inline]
             pub fn fill(
                 &self,
                 range: impl core::ops::RangeBounds<usize>,
