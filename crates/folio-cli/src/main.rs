@@ -1,3 +1,7 @@
 //! The command `folio`.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    folio_cli::main(std::env::args_os())
+}

@@ -1,0 +1,485 @@
+//! The arguments of the command: the one definition that parsing, help, shell completions and man
+//! pages come from.
+//!
+//! ```
+//! use folio_cli::arguments::{Command, parse};
+//! let command = parse(["folio", "map", "--length", "4K", "Cargo.lock"]).unwrap();
+//! let Command::Map(map) = command.command else { panic!() };
+//! assert_eq!(map.length, Some(4096));
+//! ```
+//!
+//! What clap can check it checks; [`parse`] adds what depends on two arguments at once. So whatever
+//! it returns is a request that makes sense, and everything else is a usage error.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::builder::PossibleValue;
+use clap::error::ErrorKind;
+use clap::{Args, ColorChoice, CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
+use clap_complete::Shell;
+use folio::{Advice, HugePage, Protection};
+
+use crate::size;
+
+const EXIT_STATUS: &str = "\
+Exit status:
+  0  done
+  1  something failed, a fault too; one line on standard error says what
+  2  the arguments make no sense";
+
+const MAP_EXAMPLES: &str = "\
+Examples:
+  folio map Cargo.lock                        a file, its first bytes and its costs
+  folio map --offset 1M --length 64K FILE     a part of it
+  folio map --touch all --output json FILE    every page touched, costs as JSON
+  folio map --output raw FILE | sha256sum     the mapped bytes themselves
+  folio map --anonymous 64M --huge --or-base  memory in huge pages, if there are any
+  folio map --length 4K /dev/zero             a device
+
+Sizes are bytes: 4096, 4K, 4KiB, 2MiB, 1G (1024 each), 10GB (1000 each), 0x1000.
+
+Exit status:
+  0  done
+  1  something failed, a fault too; one line on standard error says what
+  2  the arguments make no sense";
+
+/// Memory mapping for Linux: map anything, see its bytes and what it costs.
+#[derive(Debug, Clone, PartialEq, Eq, Parser)]
+#[command(name = "folio", version, max_term_width = 100, after_help = EXIT_STATUS)]
+pub struct Arguments {
+    /// What is to be done.
+    #[command(subcommand)]
+    pub command: Command,
+
+    /// When to colour the output
+    ///
+    /// `auto` colours on a terminal, unless NO_COLOR is set or TERM is `dumb`.
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    pub color: ColorChoice,
+}
+
+/// What `folio` does.
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+pub enum Command {
+    /// Map a file, a device or memory; show its first bytes and what it costs
+    ///
+    /// Maps SOURCE, touches it, shows its first bytes, then what that cost: pages in memory,
+    /// shared and private, clean and dirty, and the page faults taken. A page that cannot be had,
+    /// because the file was truncated, the disk failed or memory ran out, is reported and never
+    /// ends the program by a signal.
+    #[command(after_help = MAP_EXAMPLES)]
+    Map(Box<Map>),
+
+    /// Print a shell's completion script
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+
+    /// Print the man page, of folio or of one of its commands
+    Man {
+        /// The command; folio itself by default
+        #[arg(value_parser = ["map", "completions", "man"])]
+        command: Option<String>,
+    },
+}
+
+/// How the result is written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// Tables for people
+    #[default]
+    Text,
+    /// One JSON object
+    Json,
+    /// The mapped bytes themselves, and nothing else
+    Raw,
+}
+
+/// Which pages are touched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Touch {
+    /// None.
+    None,
+    /// The first one.
+    First,
+    /// Every one, in order.
+    All,
+    /// So many different ones, in no order.
+    Random(u64),
+}
+
+impl FromStr for Touch {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        const EXPECTED: &str = "none, first, all, or random:N for N different pages";
+        match text {
+            "none" => Ok(Self::None),
+            "first" => Ok(Self::First),
+            "all" => Ok(Self::All),
+            _ => {
+                let count = text.strip_prefix("random:").ok_or(EXPECTED)?;
+                count.parse().map(Self::Random).map_err(|_| EXPECTED)
+            }
+        }
+    }
+}
+
+/// When the pages of a locked mapping are brought in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Lock {
+    /// All of them at once (mlock)
+    Now,
+    /// Each when it is first touched (MLOCK_ONFAULT)
+    OnFault,
+}
+
+/// An advice by its name on the command line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NamedAdvice(pub Advice);
+
+const ADVICE: [(NamedAdvice, &str, &str); 16] = [
+    (NamedAdvice(Advice::Normal), "normal", "the default read-ahead"),
+    (NamedAdvice(Advice::Random), "random", "no read-ahead"),
+    (NamedAdvice(Advice::Sequential), "sequential", "much read-ahead"),
+    (NamedAdvice(Advice::WillNeed), "will-need", "start reading now"),
+    (NamedAdvice(Advice::Cold), "cold", "first candidates for eviction"),
+    (NamedAdvice(Advice::PageOut), "page-out", "evict now"),
+    (NamedAdvice(Advice::PopulateRead), "populate-read", "bring in for reading"),
+    (NamedAdvice(Advice::PopulateWrite), "populate-write", "bring in for writing"),
+    (NamedAdvice(Advice::HugePages), "huge-pages", "transparent huge pages"),
+    (NamedAdvice(Advice::NoHugePages), "no-huge-pages", "base pages only"),
+    (NamedAdvice(Advice::Collapse), "collapse", "make transparent huge pages now"),
+    (NamedAdvice(Advice::Mergeable), "mergeable", "share equal pages (KSM)"),
+    (NamedAdvice(Advice::Unmergeable), "unmergeable", "undo mergeable"),
+    (NamedAdvice(Advice::DontDump), "dont-dump", "leave out of core dumps"),
+    (NamedAdvice(Advice::DoDump), "do-dump", "undo dont-dump"),
+    (NamedAdvice(Advice::SoftOffline), "soft-offline", "move off the physical pages; needs root"),
+];
+
+static ADVICE_VALUES: [NamedAdvice; 16] = {
+    let mut values = [NamedAdvice(Advice::Normal); 16];
+    let mut index = 0;
+    while index < values.len() {
+        values[index] = ADVICE[index].0;
+        index += 1;
+    }
+    values
+};
+
+impl ValueEnum for NamedAdvice {
+    fn value_variants<'a>() -> &'a [Self] {
+        &ADVICE_VALUES
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        let (_, name, help) = ADVICE.iter().find(|(advice, ..)| advice == self)?;
+        Some(PossibleValue::new(*name).help(*help))
+    }
+}
+
+/// `folio map`.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct Map {
+    /// A file or device; - for a file on standard input; with --anonymous a size
+    #[arg(value_name = "SOURCE", value_hint = ValueHint::FilePath)]
+    pub source: PathBuf,
+
+    /// First byte to map, any number [default: 0]
+    #[arg(short, long, value_name = "SIZE", value_parser = size::parse)]
+    #[arg(help_heading = "What to map", conflicts_with = "anonymous")]
+    pub offset: Option<u64>,
+
+    /// Bytes to map [default: the rest of SOURCE]
+    #[arg(short, long, value_name = "SIZE", value_parser = parse_length)]
+    #[arg(help_heading = "What to map", conflicts_with = "anonymous")]
+    pub length: Option<usize>,
+
+    /// Allow a length that reaches beyond the end of the file, with a tail that faults
+    #[arg(long, help_heading = "What to map", requires = "length")]
+    pub beyond_end: bool,
+
+    /// Map memory without a file: SOURCE is its size
+    #[arg(short, long, help_heading = "What to map")]
+    pub anonymous: bool,
+
+    /// Letters of "rwx", or "none" [default: r; rw with --anonymous]
+    ///
+    /// Accesses to permit. A touch writes only where nobody else sees it, in private mappings,
+    /// and writes what is there already.
+    #[arg(short, long, value_name = "RWX", help_heading = "How to map it")]
+    pub protection: Option<Protection>,
+
+    /// Writes reach SOURCE and all who map it [default for files]
+    #[arg(long, help_heading = "How to map it", conflicts_with = "private")]
+    pub shared: bool,
+
+    /// Writes stay in this process: copy-on-write [default with --anonymous]
+    #[arg(long, help_heading = "How to map it")]
+    pub private: bool,
+
+    /// Ask for addresses near this one
+    #[arg(long, value_name = "ADDRESS", value_parser = parse_length)]
+    #[arg(help_heading = "How to map it")]
+    pub near: Option<usize>,
+
+    /// Reserve no swap space (MAP_NORESERVE)
+    #[arg(long, help_heading = "How to map it")]
+    pub no_reserve: bool,
+
+    /// Stores flushed from the caches survive a crash (MAP_SYNC); needs persistent memory
+    #[arg(long, help_heading = "How to map it", conflicts_with_all = ["private", "anonymous"])]
+    pub sync: bool,
+
+    /// The kernel may drop pages when memory is short (MAP_DROPPABLE)
+    #[arg(long, help_heading = "How to map it", requires = "anonymous", conflicts_with = "shared")]
+    pub droppable: bool,
+
+    /// Huge pages of 2M or 1G from the kernel's pool (MAP_HUGETLB) [default size: 2M]
+    #[arg(long, value_name = "SIZE", value_parser = parse_huge_page, num_args = 0..=1)]
+    #[arg(default_missing_value = "2M", require_equals = true)]
+    #[arg(help_heading = "Pages", requires = "anonymous", conflicts_with = "droppable")]
+    pub huge: Option<HugePage>,
+
+    /// Base pages where the pool of huge pages has too few
+    #[arg(long, help_heading = "Pages", requires = "huge")]
+    pub or_base: bool,
+
+    /// Ask for transparent huge pages (MADV_HUGEPAGE)
+    #[arg(long, help_heading = "Pages")]
+    pub transparent_huge: bool,
+
+    /// Bring every page into memory first
+    #[arg(long, help_heading = "Pages")]
+    pub populate: bool,
+
+    /// Keep the pages in memory: now, or on-fault [default: now]
+    #[arg(long, value_name = "WHEN", num_args = 0..=1, default_missing_value = "now")]
+    #[arg(require_equals = true, hide_possible_values = true, help_heading = "Pages")]
+    pub lock: Option<Lock>,
+
+    /// Advise the kernel; may be given again
+    ///
+    /// Given before the first touch, in this order.
+    #[arg(long, value_name = "ADVICE", help_heading = "Pages")]
+    pub advise: Vec<NamedAdvice>,
+
+    /// Touch none, first, all, or random:N pages [default: first]
+    ///
+    /// A touch reads a byte of the page, or, if the mapping is private and writable, writes one
+    /// that is there already. [default: first; none where the bytes cannot be read, and with
+    /// --output raw]
+    #[arg(short, long, value_name = "PAGES", help_heading = "What to do with it")]
+    pub touch: Option<Touch>,
+
+    /// Bytes to show [default: 64]
+    ///
+    /// [default: 64; 0 with --touch none]
+    #[arg(short, long, value_name = "SIZE", value_parser = parse_length)]
+    #[arg(help_heading = "What to do with it")]
+    pub bytes: Option<usize>,
+
+    /// text for people, json for programs, raw for the bytes themselves
+    #[arg(long, value_name = "FORMAT", default_value = "text", hide_possible_values = true)]
+    #[arg(help_heading = "What to do with it")]
+    pub output: Output,
+}
+
+fn parse_length(text: &str) -> Result<usize, size::ParseSizeError> {
+    usize::try_from(size::parse(text)?).map_err(|_| size::ParseSizeError::TooLarge)
+}
+
+fn parse_huge_page(text: &str) -> Result<HugePage, String> {
+    match size::parse(text) {
+        Ok(bytes) if bytes == HugePage::Mib2.bytes() as u64 => Ok(HugePage::Mib2),
+        Ok(bytes) if bytes == HugePage::Gib1.bytes() as u64 => Ok(HugePage::Gib1),
+        _ => Err("huge pages are of 2M or 1G".into()),
+    }
+}
+
+impl Map {
+    /// The length that SOURCE is with `--anonymous`.
+    ///
+    /// # Errors
+    /// What is wrong with it as a size.
+    pub fn memory_length(&self) -> Result<usize, size::ParseSizeError> {
+        self.source.to_str().ok_or(size::ParseSizeError::NotANumber).and_then(parse_length)
+    }
+
+    /// What may be done with the bytes.
+    pub fn protection(&self) -> Protection {
+        let memory = Protection::READ | Protection::WRITE;
+        self.protection.unwrap_or(if self.anonymous { memory } else { Protection::READ })
+    }
+
+    /// Whether writes stay in this process.
+    pub fn is_private(&self) -> bool {
+        self.private || self.anonymous && !self.shared
+    }
+
+    /// Which pages to touch.
+    pub fn touch(&self) -> Touch {
+        let readable = self.protection().contains(Protection::READ);
+        self.touch.unwrap_or(match self.output {
+            Output::Text | Output::Json if readable => Touch::First,
+            _ => Touch::None,
+        })
+    }
+
+    /// How many bytes to show.
+    pub fn bytes(&self) -> usize {
+        self.bytes.unwrap_or(if self.touch() == Touch::None { 0 } else { 64 })
+    }
+
+    fn check(&self) -> Result<(), String> {
+        if self.anonymous
+            && let Err(error) = self.memory_length()
+        {
+            let source = self.source.display();
+            return Err(format!(
+                "with --anonymous SOURCE is a size, and '{source}' is none: {error}"
+            ));
+        }
+        if self.output == Output::Raw && self.bytes.is_some() {
+            return Err("--output raw writes all bytes: choose them with --offset and --length \
+                        instead of --bytes"
+                .into());
+        }
+        Ok(())
+    }
+}
+
+/// Parses the arguments, the program's name first.
+///
+/// # Errors
+/// A usage error, or help and version where they were asked for: [`clap::Error::exit_code`] tells
+/// them apart.
+pub fn parse<A>(arguments: impl IntoIterator<Item = A>) -> Result<Arguments, clap::Error>
+where
+    A: Into<OsString> + Clone,
+{
+    let parsed = Arguments::try_parse_from(arguments)?;
+    if let Command::Map(map) = &parsed.command {
+        map.check().map_err(|message| {
+            let mut folio = Arguments::command();
+            folio.build();
+            let map = folio.find_subcommand_mut("map").expect("the command map is defined above");
+            map.error(ErrorKind::ValueValidation, message)
+        })?;
+    }
+    Ok(parsed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn map(line: &str) -> Result<Map, ErrorKind> {
+        let words = ["folio", "map"].into_iter().chain(line.split_whitespace());
+        match parse(words).map_err(|error| error.kind())?.command {
+            Command::Map(map) => Ok(*map),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_definition_is_sound() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn every_advice_of_the_library_has_a_name() {
+        for advice in Advice::ALL {
+            assert!(ADVICE_VALUES.contains(&NamedAdvice(advice)), "{advice:?}");
+            let name = NamedAdvice(advice).to_possible_value().unwrap().get_name().to_owned();
+            assert_eq!(map(&format!("f --advise {name}")).unwrap().advise, [NamedAdvice(advice)]);
+        }
+    }
+
+    #[test]
+    fn a_file_is_read_shared_and_touched_once_by_default() {
+        let file = map("f").unwrap();
+        assert_eq!(file.protection(), Protection::READ);
+        assert!(!file.is_private());
+        assert_eq!((file.touch(), file.bytes()), (Touch::First, 64));
+        assert_eq!(map("f --touch none").unwrap().bytes(), 0);
+        assert_eq!(map("f --protection none").unwrap().touch(), Touch::None);
+        assert_eq!(map("f --output raw").unwrap().touch(), Touch::None);
+    }
+
+    #[test]
+    fn memory_is_private_and_writable_by_default() {
+        let memory = map("--anonymous 2M").unwrap();
+        assert_eq!(memory.memory_length(), Ok(2 << 20));
+        assert_eq!(memory.protection(), Protection::READ | Protection::WRITE);
+        assert!(memory.is_private());
+        assert!(!map("--anonymous 2M --shared").unwrap().is_private());
+    }
+
+    #[test]
+    fn an_option_with_a_default_value_does_not_swallow_the_source() {
+        assert_eq!(map("--lock f").unwrap().lock, Some(Lock::Now));
+        assert_eq!(map("--lock=on-fault f").unwrap().lock, Some(Lock::OnFault));
+        assert_eq!(map("-a --huge 4M").unwrap().huge, Some(HugePage::Mib2));
+        assert_eq!(map("-a --huge=1GiB 1G").unwrap().huge, Some(HugePage::Gib1));
+    }
+
+    #[test]
+    fn requests_that_make_no_sense_are_usage_errors() {
+        for line in [
+            "",
+            "f g",
+            "f --private --shared",
+            "f --offset x",
+            "f --length 16E",
+            "f --length -1",
+            "f --touch some",
+            "f --touch random:",
+            "f --touch random:-1",
+            "f --advise nonsense",
+            "f --protection q",
+            "f --huge",
+            "f --droppable",
+            "f --or-base",
+            "f --beyond-end",
+            "f --sync --private",
+            "f --output raw --bytes 3",
+            "f --output xml",
+            "f --color sometimes",
+            "-a 4K --or-base",
+            "-a 4K --huge=4K",
+            "-a 4K --offset 1",
+            "-a 4K --length 1",
+            "-a 4K --droppable --shared",
+            "-a 4K --sync",
+            "-a f",
+        ] {
+            assert!(map(line).is_err(), "{line}");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn no_arguments_make_the_parser_panic(
+            words in prop::collection::vec(
+                prop_oneof![
+                    any::<String>(),
+                    "--[a-z-]{1,12}(=[0-9a-zA-Z:]{0,6})?",
+                    prop::sample::select(vec![
+                        "map", "man", "completions", "-a", "--anonymous", "--huge", "--or-base",
+                        "--lock", "--touch", "random:3", "--bytes", "4K", "--output", "raw", "f",
+                    ]).prop_map(String::from),
+                ],
+                0..8,
+            ),
+        ) {
+            let _ = parse(std::iter::once("folio".to_owned()).chain(words));
+        }
+    }
+}

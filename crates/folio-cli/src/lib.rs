@@ -1,0 +1,69 @@
+//! The command `folio`, as a library: what its binary runs and its tests and fuzz targets reach.
+//!
+//! ```
+//! use std::process::ExitCode;
+//! assert_eq!(folio_cli::main(["folio", "map", "--color=never", "Cargo.toml"]), ExitCode::SUCCESS);
+//! assert_eq!(folio_cli::main(["folio", "map", "no/such/file"]), ExitCode::from(1));
+//! assert_eq!(folio_cli::main(["folio", "map", "--offset=x", "Cargo.toml"]), ExitCode::from(2));
+//! ```
+//!
+//! From arguments to output:
+//! 1. [`arguments`] is the one definition of what may be asked; [`generate`] makes completions and
+//!    man pages of it.
+//! 2. [`source`] opens what is to be mapped, and maps it.
+//! 3. [`touch`] touches pages, through the copying view only, so that no page that cannot be had
+//!    ends the program.
+//! 4. [`report`] is all that was found out, and its JSON; [`table`] writes it for people, with
+//!    [`hex`] and [`strip`]. [`raw`] writes bytes instead.
+//! 5. A [`Failure`] is one line on standard error.
+//!
+//! Standard output carries the result and nothing else; [`progress`] and failures go to standard
+//! error.
+
+pub mod arguments;
+pub mod failure;
+pub mod generate;
+pub mod hex;
+pub mod map;
+pub mod progress;
+pub mod raw;
+pub mod report;
+pub mod size;
+pub mod source;
+pub mod strip;
+pub mod table;
+pub mod terminal;
+pub mod touch;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use arguments::Command;
+pub use failure::Failure;
+
+/// Does what the arguments say, the program's name first, and returns the exit status.
+pub fn main<A>(arguments: impl IntoIterator<Item = A>) -> ExitCode
+where
+    A: Into<OsString> + Clone,
+{
+    let arguments = match arguments::parse(arguments) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Nobody is left to be told that help or a usage error could not be written.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    let done = match &arguments.command {
+        Command::Map(map) => map::run(map, arguments.color),
+        Command::Completions { shell } => generate::completions(*shell),
+        Command::Man { command } => generate::man(command.as_deref()),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            failure.print(arguments.color);
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! `folio map`: map, touch, look, tell.
+
+use std::io::{self, IsTerminal, Write};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use clap::ColorChoice;
+use folio::{Fault, Mapping};
+use folio_stat::FaultScope;
+
+use crate::arguments::{Map, Output, Touch};
+use crate::failure::Failure;
+use crate::progress::{self, Unit};
+use crate::report::{Events, Report};
+use crate::table::{self, Page};
+use crate::touch::Pages;
+use crate::{raw, source, terminal};
+
+/// Bytes populated at a time.
+const STEP_BYTES: usize = 64 << 20;
+
+/// Maps, touches, and writes the result to standard output.
+///
+/// # Errors
+/// What failed; a fault too, after the report.
+pub fn run(arguments: &Map, color: ColorChoice) -> Result<(), Failure> {
+    let map = source::map(arguments)?;
+    let mut events = Events::default();
+    match prepare(&map, arguments) {
+        Ok(()) => {
+            rehearse();
+            touch(&map, arguments, &mut events);
+        }
+        // There is something to report on.
+        Err(error) if error.fault().is_some() => events.error = Some(error),
+        Err(error) => return Err(error.into()),
+    }
+    if arguments.output != Output::Raw {
+        let source = arguments.source.to_string_lossy().into_owned();
+        let report = Report::of(&map, source, &mut events)?;
+        write(&report, arguments.output, color).or_else(|error| Failure::of_output(&error))?;
+    }
+    match events.error {
+        Some(error) => Err(error.into()),
+        None if arguments.output == Output::Raw => write_raw(&map),
+        None => Ok(()),
+    }
+}
+
+/// Populates and advises.
+fn prepare(map: &Mapping, arguments: &Map) -> folio::Result<()> {
+    if arguments.populate {
+        progress::watch("populating", Unit::Bytes, map.len() as u64, |done| {
+            (0..map.len()).step_by(STEP_BYTES).try_for_each(|start| -> folio::Result<()> {
+                let end = map.len().min(start.saturating_add(STEP_BYTES));
+                map.populate(start..end)?;
+                done.store(end as u64, Ordering::Relaxed);
+                Ok(())
+            })
+        })?;
+    }
+    arguments.advise.iter().try_for_each(|advice| map.advise(.., advice.0).map(drop))
+}
+
+/// Touches pages and reads the bytes to show, and counts the faults of both.
+fn touch(map: &Mapping, arguments: &Map, events: &mut Events) {
+    let pages = Pages::of(map);
+    let touch = arguments.touch();
+    // Written to, so that it is in memory before faults are counted.
+    events.bytes = vec![0xff; arguments.bytes().min(map.len())];
+    progress::watch("touching", Unit::Pages, pages.chosen(touch), |done| {
+        let scope = FaultScope::thread();
+        (events.touched_pages, events.error) = pages.touch(touch, done);
+        let read = map.read_at(0, &mut events.bytes);
+        events.faults = scope.finish();
+        if let Err(error) = read {
+            events.bytes.truncate(error.fault().map_or(0, Fault::transferred));
+            events.error.get_or_insert(error);
+        }
+    });
+}
+
+/// Runs through all that [`touch`] does once, so that the faults of the program's own code and
+/// stack are not counted as those of the mapping.
+fn rehearse() {
+    let stage = Mapping::options().private().write().anonymous(1);
+    let Ok(stage) = stage else { return };
+    let pages = Pages::of(&stage);
+    let scope = FaultScope::thread();
+    for which in [Touch::All, Touch::Random(1)] {
+        pages.touch(which, &AtomicU64::new(0));
+    }
+    let _ = stage.read_at(0, &mut [0]);
+    scope.finish();
+}
+
+fn write_raw(map: &Mapping) -> Result<(), Failure> {
+    let mut out = match terminal::standard_output_file() {
+        Ok(out) => out,
+        Err(error) => return Failure::of_output(&error),
+    };
+    if out.is_terminal() {
+        return raw::write(map, &mut out, &AtomicU64::new(0));
+    }
+    progress::watch("writing", Unit::Bytes, map.len() as u64, |done| {
+        raw::write(map, &mut out, done)
+    })
+}
+
+fn write(report: &Report, output: Output, color: ColorChoice) -> io::Result<()> {
+    let mut out = terminal::standard_output(color)?;
+    match output {
+        Output::Json => {
+            serde_json::to_writer_pretty(&mut out, report)?;
+            writeln!(out)?;
+        }
+        _ => table::write(&mut out, report, Page::of_terminal())?,
+    }
+    out.flush()
+}

@@ -1,0 +1,219 @@
+//! The report for people: what it is, its first bytes, what it costs.
+//!
+//! Quiet: rows that would say 0 or what is usual are left out.
+
+use std::io::{self, Write};
+
+use anstyle::Style;
+use folio_stat::{Flag, Residency};
+
+use crate::report::Report;
+use crate::size::{exact, grouped, rounded};
+use crate::terminal::{self, BAD, GOOD, STRONG, WEAK};
+use crate::{hex, strip};
+
+const LABEL: usize = 14;
+const FIGURE: usize = 11;
+
+/// What the page on which it is written can show.
+#[derive(Debug, Clone, Copy)]
+pub struct Page {
+    /// Columns.
+    pub width: usize,
+    /// Whether it shows more than ASCII.
+    pub unicode: bool,
+}
+
+impl Page {
+    /// The terminal, or what stands in for it.
+    pub fn of_terminal() -> Self {
+        Self { width: terminal::width(), unicode: terminal::is_unicode() }
+    }
+}
+
+/// Writes a report.
+///
+/// # Errors
+/// What the writer fails with.
+pub fn write(out: &mut impl Write, report: &Report, page: Page) -> io::Result<()> {
+    let source = terminal::printable(&report.source);
+    let length = exact(report.length_bytes as u64);
+    write!(out, "{STRONG}{source}{STRONG:#}  {length}")?;
+    match report.length_bytes {
+        0 => writeln!(out, ", an empty mapping")?,
+        _ => writeln!(out, " at {:#x}", report.address)?,
+    }
+    if !report.bytes.is_empty() {
+        writeln!(out)?;
+        hex::write(out, &report.bytes, report.offset_bytes, page.width)?;
+    }
+    writeln!(out)?;
+    identity(out, report, page)?;
+    if report.length_bytes > 0 {
+        writeln!(out)?;
+        costs(out, report)?;
+        writeln!(out)?;
+        residency(out, report, page)?;
+        faults(out, report)?;
+    }
+    if let Some(fault) = &report.fault {
+        let rest = page.width.saturating_sub(LABEL + 2);
+        let lines = wrap(&fault.reason, rest);
+        row(out, "fault", BAD, &lines)?;
+    }
+    Ok(())
+}
+
+fn label(out: &mut impl Write, label: &str) -> io::Result<()> {
+    write!(out, "  {WEAK}{label:<LABEL$}{WEAK:#}")
+}
+
+/// A label, and lines beside it.
+fn row(out: &mut impl Write, name: &str, style: Style, lines: &[String]) -> io::Result<()> {
+    for (index, line) in lines.iter().enumerate() {
+        label(out, if index == 0 { name } else { "" })?;
+        writeln!(out, "{style}{line}{style:#}")?;
+    }
+    Ok(())
+}
+
+fn identity(out: &mut impl Write, report: &Report, page: Page) -> io::Result<()> {
+    let backing = match report.backing {
+        "anonymous" => "anonymous memory".to_owned(),
+        backing => backing.replace('-', " "),
+    };
+    let offset = match report.offset_bytes {
+        0 => String::new(),
+        offset => format!(", from offset {}", exact(offset)),
+    };
+    let text = format!("{backing}, {}, {}{offset}", report.sharing, report.protection);
+    let width = page.width.saturating_sub(LABEL + 2);
+    row(out, "mapping", Style::new(), &wrap(&text, width))?;
+    let size = exact(report.mapped_page_bytes as u64);
+    let text = format!("{} of {size}", grouped(report.pages));
+    row(out, "pages", Style::new(), &[text])?;
+    let flags: Vec<_> = report.flags.iter().filter(|flag| is_news(**flag)).collect();
+    if !flags.is_empty() {
+        let text = flags.iter().map(|flag| flag.to_string()).collect::<Vec<_>>().join(", ");
+        row(out, "flags", Style::new(), &wrap(&text, width))?;
+    }
+    Ok(())
+}
+
+/// Whether a flag says what protection, sharing and backing do not.
+fn is_news(flag: Flag) -> bool {
+    use Flag::{
+        Accountable, Executable, Hugetlb, MayExecute, MayRead, MayShare, MayWrite, Readable,
+        Shared, SoftDirty, Writable,
+    };
+    let usual = [
+        Accountable,
+        Executable,
+        Hugetlb,
+        MayExecute,
+        MayRead,
+        MayShare,
+        MayWrite,
+        Readable,
+        Shared,
+        SoftDirty,
+        Writable,
+    ];
+    !usual.contains(&flag)
+}
+
+fn costs(out: &mut impl Write, report: &Report) -> io::Result<()> {
+    label(out, "in memory")?;
+    for title in ["clean", "dirty", "total"] {
+        write!(out, "{WEAK}{title:>FIGURE$}{WEAK:#}")?;
+    }
+    writeln!(out)?;
+    let shared = [report.shared_clean_bytes, report.shared_dirty_bytes];
+    let private = [report.private_clean_bytes, report.private_dirty_bytes];
+    let both = [shared[0] + private[0], shared[1] + private[1]];
+    for (name, [clean, dirty]) in [("shared", shared), ("private", private), ("total", both)] {
+        label(out, name)?;
+        let total = if name == "total" { report.resident_bytes } else { clean + dirty };
+        for bytes in [clean, dirty, total] {
+            match bytes {
+                0 => write!(out, "{WEAK}{:>FIGURE$}{WEAK:#}", '-')?,
+                bytes => write!(out, "{:>FIGURE$}", rounded(bytes as u64))?,
+            }
+        }
+        writeln!(out)?;
+    }
+    let is_divided = report.proportional_bytes != report.resident_bytes;
+    for (name, bytes) in [
+        ("proportional", if is_divided { report.proportional_bytes } else { 0 }),
+        ("swapped", report.swapped_bytes),
+        ("locked", report.locked_bytes),
+        ("huge pages", report.transparent_huge_bytes + report.hugetlb_bytes),
+    ] {
+        if bytes > 0 {
+            label(out, name)?;
+            writeln!(out, "{:>width$}", rounded(bytes as u64), width = 3 * FIGURE)?;
+        }
+    }
+    Ok(())
+}
+
+fn residency(out: &mut impl Write, report: &Report, page: Page) -> io::Result<()> {
+    let count = |residency: &Residency| {
+        format!("{} of {}", grouped(residency.resident_pages()), grouped(residency.pages()))
+    };
+    let here = count(&report.residency);
+    let cache = match &report.page_cache {
+        Some(Ok(cache)) => Some(count(&cache.residency)),
+        _ => None,
+    };
+    let width = here.len().max(cache.as_ref().map_or(0, String::len));
+    let cells = page.width.saturating_sub(2 + LABEL + width + 2).clamp(8, 64);
+    let mut line = |name: &str, count: &str, residency: &Residency| {
+        label(out, name)?;
+        let strip = strip::text(&residency.buckets(cells), page.unicode);
+        writeln!(out, "{count:<width$}  {GOOD}{strip}{GOOD:#}")
+    };
+    line("resident", &here, &report.residency)?;
+    match &report.page_cache {
+        Some(Ok(known)) => {
+            line("page cache", &cache.unwrap_or_default(), &known.residency)?;
+            if let Some(dirty @ 1..) = known.dirty_pages {
+                row(out, "", Style::new(), &[format!("{} to be written back", grouped(dirty))])?;
+            }
+        }
+        Some(Err(_)) => {
+            row(out, "page cache", WEAK, &["known to the file's owner only".to_owned()])?;
+        }
+        None => {}
+    }
+    Ok(())
+}
+
+fn faults(out: &mut impl Write, report: &Report) -> io::Result<()> {
+    let Report { minor_faults, major_faults, touched_pages, .. } = report;
+    let done = match (touched_pages, report.bytes.len()) {
+        (0, 0) => "nothing touched".to_owned(),
+        (0, bytes) => format!("{} read", exact(bytes as u64)),
+        (1, _) => "1 page touched".to_owned(),
+        (pages, _) => format!("{} pages touched", grouped(*pages)),
+    };
+    let (minor, major) = (grouped(*minor_faults), grouped(*major_faults));
+    row(out, "faults", Style::new(), &[format!("{minor} minor, {major} major, {done}")])
+}
+
+/// A text in lines of at most so many columns; a longer word has one of its own.
+fn wrap(text: &str, width: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        let line = lines.last_mut().expect("there is always a line");
+        if line.is_empty() {
+            line.push_str(word);
+        } else if line.chars().count() + 1 + word.chars().count() <= width {
+            line.push(' ');
+            line.push_str(word);
+        } else {
+            lines.push(word.to_owned());
+        }
+    }
+    lines
+}

@@ -1,0 +1,101 @@
+//! What the terminal can show: colours, letters, width. And styles, few of them.
+//!
+//! Everything is written with styles; the stream takes them out again where they are not wanted.
+
+use std::borrow::Cow;
+use std::fs::File;
+use std::io::{self, BufWriter, IsTerminal};
+
+use anstream::AutoStream;
+use anstyle::{AnsiColor, Style};
+use clap::ColorChoice;
+
+/// What stands out: the name of the thing.
+pub const STRONG: Style = Style::new().bold();
+/// What stands back: labels, offsets, zeros.
+pub const WEAK: Style = Style::new().dimmed();
+/// Pages in memory.
+pub const GOOD: Style = AnsiColor::Green.on_default();
+/// Text among bytes.
+pub const LETTER: Style = AnsiColor::Cyan.on_default();
+/// A fault.
+pub const BAD: Style = AnsiColor::Red.on_default().bold();
+
+/// Standard output, buffered, coloured where that is wanted.
+pub type Out = BufWriter<AutoStream<File>>;
+
+/// Standard output as a file, unbuffered.
+///
+/// # Errors
+/// EMFILE where no descriptor is left.
+pub fn standard_output_file() -> io::Result<File> {
+    Ok(File::from(rustix::stdio::stdout().try_clone_to_owned()?))
+}
+
+/// Standard output for text.
+///
+/// # Errors
+/// As [`standard_output_file`].
+pub fn standard_output(color: ColorChoice) -> io::Result<Out> {
+    let stream = AutoStream::new(standard_output_file()?, choice(color));
+    Ok(BufWriter::with_capacity(64 << 10, stream))
+}
+
+/// Standard error for a line.
+pub fn standard_error(color: ColorChoice) -> AutoStream<io::Stderr> {
+    AutoStream::new(io::stderr(), choice(color))
+}
+
+fn choice(color: ColorChoice) -> anstream::ColorChoice {
+    match color {
+        ColorChoice::Auto => anstream::ColorChoice::Auto,
+        ColorChoice::Always => anstream::ColorChoice::Always,
+        ColorChoice::Never => anstream::ColorChoice::Never,
+    }
+}
+
+/// Columns of the terminal; 80 where there is none.
+pub fn width() -> usize {
+    let columns = || std::env::var("COLUMNS").ok()?.parse().ok();
+    let stdout = io::stdout();
+    let asked = stdout.is_terminal().then(|| rustix::termios::tcgetwinsize(&stdout).ok()).flatten();
+    asked
+        .map(|size| usize::from(size.ws_col))
+        .filter(|&width| width > 0)
+        .or_else(columns)
+        .unwrap_or(80)
+        .clamp(20, 200)
+}
+
+/// Whether the locale's letters are those of Unicode (setlocale(3), LC_CTYPE).
+pub fn is_unicode() -> bool {
+    let set = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let locale = set("LC_ALL").or_else(|| set("LC_CTYPE")).or_else(|| set("LANG"));
+    locale.is_some_and(|locale| {
+        let locale = locale.to_ascii_lowercase();
+        locale.contains("utf-8") || locale.contains("utf8")
+    })
+}
+
+/// A text without characters that would move the cursor or end the line.
+pub fn printable(text: &str) -> Cow<'_, str> {
+    if !text.chars().any(char::is_control) {
+        return text.into();
+    }
+    let escaped = |c: char| match c.is_control() {
+        true => c.escape_default().to_string(),
+        false => c.to_string(),
+    };
+    text.chars().map(escaped).collect::<String>().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn control_characters_are_escaped_and_nothing_else() {
+        assert_eq!(printable("plain µ"), "plain µ");
+        assert_eq!(printable("a\nb\x1b[31m"), "a\\nb\\u{1b}[31m");
+    }
+}
