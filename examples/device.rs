@@ -1,0 +1,35 @@
+//! A device mapped: its length comes from the device where it has one, and from you where it
+//! has none.
+//!
+//! `cargo run --example device [DEVICE [LENGTH]]`; without arguments, 8192 bytes of /dev/zero. A
+//! block device, such as /dev/vda or a loop device, usually needs root.
+
+use std::error::Error;
+
+use folio::{BackingKind, Mapping};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let mut arguments = std::env::args().skip(1);
+    let (path, len) = match (arguments.next(), arguments.next()) {
+        (None, _) => ("/dev/zero".into(), Some(8192)),
+        (Some(path), len) => (path, len.map(|len| len.parse()).transpose()?),
+    };
+
+    // Private: what is written below stays here, and reading permission is enough.
+    let mut options = Mapping::options().private().write();
+    if let Some(len) = len {
+        options = options.len(len);
+    }
+    let map = options.open(&path)?;
+    let from = match (map.backing().kind(), len) {
+        (BackingKind::BlockDevice, None) => "as the device says",
+        _ => "as you said",
+    };
+    println!("{path}: {}, {} bytes {from}", map.backing().kind(), map.len());
+
+    let first = map.view().range(..map.len().min(16))?;
+    println!("  first bytes  {:02x?}", first.to_vec()?);
+    first.fill(.., 0xab)?;
+    println!("  overwritten  {:02x?} (in this process only)", first.to_vec()?);
+    Ok(())
+}
