@@ -100,6 +100,8 @@ impl fmt::Debug for Seals {
 /// `Mapping::options().offset(..).map(&memfd)`.
 pub struct Memfd {
     fd: OwnedFd,
+    /// Bytes that its length is a multiple of: a huge page, or 1.
+    unit: u64,
 }
 
 impl Memfd {
@@ -111,20 +113,16 @@ impl Memfd {
     /// EINVAL for a name longer than 249 bytes or with a NUL byte, EMFILE, ENFILE, ENOMEM: see
     /// memfd_create(2).
     pub fn new(name: &str) -> Result<Self> {
-        Self::create(name, MemfdFlags::NOEXEC_SEAL, MemfdFlags::empty())
+        Self::create(name, MemfdFlags::NOEXEC_SEAL, None)
     }
 
-    /// An empty memfd of huge pages of this size from the kernel's pool. Its length is set in
-    /// multiples of them.
+    /// An empty memfd of huge pages of this size from the kernel's pool. Its length is always a
+    /// multiple of them: rounded up.
     ///
     /// # Errors
     /// As [`new`](Self::new), and ENODEV or EINVAL where the machine has no such pages.
     pub fn huge_pages(name: &str, size: HugePage) -> Result<Self> {
-        let size = match size {
-            HugePage::Mib2 => MemfdFlags::HUGE_2MB,
-            HugePage::Gib1 => MemfdFlags::HUGE_1GB,
-        };
-        Self::create(name, MemfdFlags::NOEXEC_SEAL, MemfdFlags::HUGETLB | size)
+        Self::create(name, MemfdFlags::NOEXEC_SEAL, Some(size))
     }
 
     /// An empty memfd that can be run as a program (MFD_EXEC; fexecve(3)).
@@ -132,7 +130,7 @@ impl Memfd {
     /// # Errors
     /// As [`new`](Self::new), and EACCES where vm.memfd_noexec is 2.
     pub fn executable(name: &str) -> Result<Self> {
-        Self::create(name, MemfdFlags::EXEC, MemfdFlags::empty())
+        Self::create(name, MemfdFlags::EXEC, None)
     }
 
     /// Memory that not even the kernel maps (memfd_secret(2)). Its length can be set once; it
@@ -143,7 +141,7 @@ impl Memfd {
     /// ENFILE, ENOMEM.
     pub fn secret() -> Result<Self> {
         match sys::memfd_secret() {
-            Ok(fd) => Ok(Self { fd }),
+            Ok(fd) => Ok(Self { fd, unit: 1 }),
             Err(Errno::NOSYS) => {
                 let reason = "this kernel has no memfd_secret, or it is switched off";
                 Err(Error::kind_of("create", &Backing::SECRET, ErrorKind::Unsupported, reason)
@@ -153,19 +151,25 @@ impl Memfd {
         }
     }
 
-    fn create(name: &str, execution: MemfdFlags, huge: MemfdFlags) -> Result<Self> {
-        let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING | huge;
+    fn create(name: &str, execution: MemfdFlags, huge: Option<HugePage>) -> Result<Self> {
+        let huge_flags = match huge {
+            None => MemfdFlags::empty(),
+            Some(HugePage::Mib2) => MemfdFlags::HUGETLB | MemfdFlags::HUGE_2MB,
+            Some(HugePage::Gib1) => MemfdFlags::HUGETLB | MemfdFlags::HUGE_1GB,
+        };
+        let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING | huge_flags;
+        let unit = huge.map_or(1, |size| size.bytes() as u64);
         let created = match rustix::fs::memfd_create(name, flags | execution) {
             // Before Linux 6.3 there was no choice, and such flags were unknown.
             Err(Errno::INVAL) => rustix::fs::memfd_create(name, flags),
             other => other,
         };
-        created.map(|fd| Self { fd }).map_err(|errno| {
+        created.map(|fd| Self { fd, unit }).map_err(|errno| {
             let pages = "the kernel has no pool of huge pages of that size";
             let name = "a name has at most 249 bytes, and no NUL among them";
             let error = Error::os("create", &Backing::SHARED_MEMORY, errno)
                 .hint_for(libc::EACCES, "vm.memfd_noexec is 2: executable ones are forbidden");
-            if huge.is_empty() {
+            if huge.is_none() {
                 error.hint_for(libc::EINVAL, name)
             } else {
                 error.hint_for(libc::EINVAL, pages).hint_for(libc::ENODEV, pages)
@@ -196,17 +200,13 @@ impl Memfd {
     /// (ftruncate(2)). Where memory may run out, [`allocate`](Self::allocate).
     ///
     /// # Errors
-    /// EPERM for what a seal forbids; EINVAL for a length that is not a multiple of its huge pages,
-    /// or a second length of secret memory; EFBIG.
+    /// EPERM for what a seal forbids; EINVAL for a second length of secret memory; EFBIG.
     pub fn set_len(&self, len: u64) -> Result<()> {
-        rustix::fs::ftruncate(&self.fd, len).map_err(|errno| {
+        let set = |len| rustix::fs::ftruncate(&self.fd, len);
+        len.checked_next_multiple_of(self.unit).ok_or(Errno::FBIG).and_then(set).map_err(|errno| {
             self.failed("set the length of", errno)
                 .hint_for(libc::EPERM, "a seal forbids it")
-                .hint_for(
-                    libc::EINVAL,
-                    "the length of huge pages is a multiple of their size, and that of secret \
-                     memory is set once",
-                )
+                .hint_for(libc::EINVAL, "the length of secret memory is set once")
         })
     }
 
@@ -220,24 +220,25 @@ impl Memfd {
     /// before it starts.
     pub fn allocate(&self, range: ops::Range<u64>) -> Result<()> {
         const ALLOCATE: &str = "allocate";
-        let Some(count) = range.end.checked_sub(range.start) else {
+        if range.end < range.start {
             let reason = format!("{}..{} is no range", range.start, range.end);
             return Err(Error::kind_of(ALLOCATE, &self.backing(), ErrorKind::OutOfRange, reason));
-        };
-        if count == 0 {
+        }
+        if range.is_empty() {
             return Ok(());
         }
-        rustix::fs::fallocate(&self.fd, FallocateFlags::empty(), range.start, count).map_err(
-            |errno| {
-                let memory = "there is too little memory, or too few huge pages in the pool";
-                self.failed(ALLOCATE, errno)
-                    .range(range)
-                    .hint_for(libc::ENOSPC, memory)
-                    .hint_for(libc::ENOMEM, memory)
-                    .hint_for(libc::EPERM, "a seal forbids it")
-                    .hint_for(libc::EOPNOTSUPP, "secret memory is taken when it is touched")
-            },
-        )
+        let take =
+            |count| rustix::fs::fallocate(&self.fd, FallocateFlags::empty(), range.start, count);
+        let end = range.end.checked_next_multiple_of(self.unit).ok_or(Errno::FBIG);
+        end.and_then(|end| take(end - range.start)).map_err(|errno| {
+            let memory = "there is too little memory, or too few huge pages in the pool";
+            self.failed(ALLOCATE, errno)
+                .range(range.clone())
+                .hint_for(libc::ENOSPC, memory)
+                .hint_for(libc::ENOMEM, memory)
+                .hint_for(libc::EPERM, "a seal forbids it")
+                .hint_for(libc::EOPNOTSUPP, "secret memory is taken when it is touched")
+        })
     }
 
     /// Adds seals. There is no way to take one off.
@@ -269,19 +270,23 @@ impl Memfd {
         }
     }
 
-    /// Maps all of it, and keeps a descriptor in the mapping: shared and writable, or private and
-    /// read-only if it is sealed against writing.
+    /// Maps all of it, shared, and keeps a descriptor in the mapping: writable, or read-only if it
+    /// is sealed against writing.
     ///
     /// # Errors
     /// As [`MapOptions::map`](crate::MapOptions::map).
     pub fn map(&self) -> Result<Mapping> {
         let seals = self.seals()?;
         let options = Mapping::options().keep_file();
-        if seals.contains(Seals::WRITE) || seals.contains(Seals::FUTURE_WRITE) {
-            // Before 6.7 Linux refused the shared kind, even to read.
-            options.private().map(&self.fd)
-        } else {
-            options.write().map(&self.fd)
+        if !(seals.contains(Seals::WRITE) || seals.contains(Seals::FUTURE_WRITE)) {
+            return options.write().map(&self.fd);
+        }
+        match options.map(&self.fd) {
+            // Before 6.7 Linux took every shared mapping for one that will be written.
+            Err(error) if error.raw_os_error() == Some(libc::EPERM) => {
+                options.private().no_reserve().map(&self.fd)
+            }
+            other => other,
         }
     }
 
@@ -320,15 +325,15 @@ impl TryFrom<OwnedFd> for Memfd {
     type Error = Refused<OwnedFd>;
 
     fn try_from(fd: OwnedFd) -> Result<Self, Refused<OwnedFd>> {
-        let memory = |fs_type| match fs_type {
-            sys::FS_SECRETMEM => true,
-            sys::FS_TMPFS | sys::FS_HUGETLB => {
-                rustix::fs::fstat(&fd).is_ok_and(|stat| stat.st_nlink == 0)
-            }
-            _ => false,
+        let nameless = || rustix::fs::fstat(&fd).is_ok_and(|stat| stat.st_nlink == 0);
+        let unit = match rustix::fs::fstatfs(&fd) {
+            Ok(fs) if fs.f_type == sys::FS_SECRETMEM => Some(1),
+            Ok(fs) if fs.f_type == sys::FS_TMPFS && nameless() => Some(1),
+            Ok(fs) if fs.f_type == sys::FS_HUGETLB && nameless() => Some(fs.f_bsize as u64),
+            _ => None,
         };
-        if rustix::fs::fstatfs(&fd).is_ok_and(|fs| memory(fs.f_type)) {
-            return Ok(Self { fd });
+        if let Some(unit) = unit {
+            return Ok(Self { fd, unit });
         }
         let backing = backing(fd.as_fd()).unwrap_or(Backing::SHARED_MEMORY);
         let error = Error::kind_of("take", &backing, ErrorKind::Invalid, "it is not a memfd");

@@ -169,7 +169,7 @@ fn mappable(options: &MapOptions, fd: BorrowedFd<'_>, backing: &Backing) -> Resu
         sys::map(0, page_size(), protection.flags(), kind, Some((fd, 0)))
             .and_then(|page| sys::unmap(page, page_size()))
     }
-    .map_err(|errno| explain_map(options, backing, errno))
+    .map_err(|errno| explain_map(options, backing, page_size(), errno))
 }
 
 fn access(options: &MapOptions) -> (Protection, Sharing) {
@@ -229,7 +229,7 @@ fn addresses(
         // SAFETY: MAP_FIXED is not among the flags, so no existing mapping is touched (mmap(2)).
         unsafe { sys::map(address, span, protection.flags(), flags, file) }
     };
-    let os = |errno| explain_map(options, backing, errno);
+    let os = |errno| explain_map(options, backing, *page, errno);
     // The kernel wants the address of the first page; callers name that of the first byte.
     let first_page = |address: usize| match address.checked_sub(lead) {
         Some(page_start) if page_start.is_multiple_of(*page) => Ok(page_start),
@@ -287,10 +287,10 @@ fn occupied(backing: &Backing, address: usize) -> Error {
     Error::kind_of(MAP, backing, ErrorKind::Occupied, reason)
 }
 
-fn explain_map(options: &MapOptions, backing: &Backing, errno: Errno) -> Error {
+fn explain_map(options: &MapOptions, backing: &Backing, page: usize, errno: Errno) -> Error {
     let error = Error::os(MAP, backing, errno);
     match errno {
-        Errno::NOMEM if options.huge.is_some() => error.hint(
+        Errno::NOMEM if page > page_size() => error.hint(
             "the pool of huge pages has too few: raise /sys/kernel/mm/hugepages/*/nr_hugepages, \
              or allow base pages",
         ),

@@ -5,6 +5,8 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use folio::{BackingKind, ErrorKind, HugePage, Mapping, Memfd, Seals};
 
+const MIB: u64 = 1 << 20;
+
 fn filled(bytes: &[u8]) -> Memfd {
     let memfd = Memfd::new("folio-test").unwrap();
     memfd.set_len(bytes.len() as u64).unwrap();
@@ -148,8 +150,12 @@ fn too_few_huge_pages_are_an_error_when_allocated() {
             return;
         }
     };
-    let error = memfd.set_len(4096).unwrap_err();
-    assert_eq!(error.raw_os_error(), Some(libc::EINVAL));
+    memfd.set_len(4096).unwrap();
+    assert_eq!(memfd.len().unwrap(), 2 * MIB, "rounded up to a huge page");
+    let copy = Memfd::try_from(memfd.as_fd().try_clone_to_owned().unwrap()).unwrap();
+    copy.set_len(2 * MIB + 1).unwrap();
+    assert_eq!(memfd.len().unwrap(), 4 * MIB);
+    assert_eq!(memfd.set_len(u64::MAX).unwrap_err().raw_os_error(), Some(libc::EFBIG));
     // More than any pool has.
     let error = memfd.allocate(0..1 << 45).unwrap_err();
     assert!(matches!(error.raw_os_error(), Some(libc::ENOSPC | libc::ENOMEM)), "{error}");
@@ -221,4 +227,21 @@ fn posix_shared_memory_is_mapped_by_its_path() {
     let mut seen = [0; 11];
     other.read_at(100, &mut seen).unwrap();
     assert_eq!(&seen, b"seen by all");
+}
+
+#[test]
+fn memory_of_huge_pages_is_allocated_sealed_and_mapped_again() {
+    let memfd = Memfd::huge_pages("folio-pool", HugePage::Mib2);
+    let Some(memfd) = memfd.ok().filter(|memfd| memfd.allocate(0..3 * MIB).is_ok()) else {
+        println!("skipped: two free huge pages in the pool (vm.nr_hugepages)");
+        return;
+    };
+    let map = memfd.map().unwrap();
+    assert_eq!((map.page_size() as u64, memfd.len().unwrap()), (2 * MIB, 4 * MIB));
+    map.write_at(2_500_000, b"far").unwrap();
+    drop(map);
+    memfd.add_seals(Seals::WRITE | Seals::SHRINK).unwrap();
+    // There is no huge page left for copies, and none is needed.
+    let stable = memfd.map().unwrap().into_stable().unwrap();
+    assert_eq!(&stable[2_500_000..2_500_003], b"far");
 }
