@@ -4,7 +4,7 @@
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Output};
 
-use folio::{Code, ErrorKind, FaultKind, Mapping, Memory, Protection};
+use folio::{Code, ErrorKind, FaultKind, Mapping, Memory, Protection, Reservation};
 
 /// `mov eax, 42; ret`
 const ANSWER: [u8; 6] = [0xb8, 42, 0, 0, 0, 0xc3];
@@ -215,6 +215,32 @@ fn a_sealed_mapping_of_a_file_reports_its_faults_and_flushes() {
     let error = sealed.read_at(4090, &mut [0; 10]).unwrap_err();
     assert_eq!(error.fault().unwrap().transferred(), 6);
     std::fs::remove_file(&path).unwrap();
+}
+
+#[test]
+fn a_mapping_sealed_in_a_reservation_keeps_its_place() {
+    if !can_seal() {
+        return;
+    }
+    let space = Reservation::new(8 * 4096).unwrap();
+    let map = Mapping::options().write().private().inside(&space, 4096).anonymous(4096).unwrap();
+    let sealed = map.seal().unwrap();
+    let again = Mapping::options().private().inside(&space, 4096).anonymous(4096).unwrap_err();
+    assert_eq!(again.kind(), ErrorKind::Occupied);
+    drop(space);
+    sealed.write_at(0, b"still here").unwrap();
+    assert_eq!(&sealed.to_vec().unwrap()[..10], b"still here");
+}
+
+#[test]
+fn nothing_is_code_too_and_an_empty_mapping_can_be_sealed() {
+    let code = Code::draft(0).unwrap().finish().unwrap();
+    assert!(code.is_empty());
+    // SAFETY: never called.
+    let entry = unsafe { code.entry::<extern "C" fn()>(0) };
+    assert_eq!(entry.unwrap_err().kind(), ErrorKind::OutOfRange);
+    let sealed = Mapping::options().anonymous(0).unwrap().seal().unwrap();
+    assert!(sealed.is_empty());
 }
 
 #[test]
