@@ -210,7 +210,8 @@ impl Region {
                     self.failed("protect", &pages, errno)
                         .hint_for(
                             libc::EACCES,
-                            "the file was not opened for that, or a seal forbids it",
+                            "the file was not opened for that, or a seal or the file system's noexec \
+                             forbids it",
                         )
                         .hint_for(libc::ENOMEM, "vm.max_map_count is reached, or memory to commit")
                 },

@@ -163,7 +163,7 @@ fn droppable_memory_is_dp_in_smaps_private_and_never_counted_as_stable() {
     for contradiction in [
         MapOptions::new().droppable().shared().anonymous(page()).unwrap_err(),
         MapOptions::new().droppable().memory(page()).unwrap_err(),
-        MapOptions::new().droppable().map(&memfd(b"x")).unwrap_err(),
+        MapOptions::new().droppable().map(memfd(b"x")).unwrap_err(),
     ] {
         assert_eq!(contradiction.kind(), ErrorKind::Invalid);
     }

@@ -1,5 +1,7 @@
 //! Where a mapping lies: anywhere, near, exactly, or inside a reservation.
 
+#![allow(clippy::single_range_in_vec_init, reason = "lists of one range are meant")]
+
 mod common;
 
 use std::sync::atomic::{AtomicBool, Ordering};

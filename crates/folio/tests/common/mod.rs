@@ -241,7 +241,8 @@ pub fn in_child(work: impl FnOnce()) {
 pub fn limit(resource: u32, value: u64) {
     let limit = libc::rlimit { rlim_cur: value, rlim_max: value };
     // SAFETY: setrlimit reads the structure (setrlimit(2)).
-    assert_eq!(unsafe { libc::setrlimit(resource, &raw const limit) }, 0);
+    let result = unsafe { libc::setrlimit(resource, &raw const limit) };
+    assert_eq!(result, 0, "{}", std::io::Error::last_os_error());
 }
 
 /// Becomes an ordinary user, with the group `also` besides; for use in a child.
@@ -306,4 +307,11 @@ pub fn cachestat(file: &File) -> Option<[u64; 5]> {
         libc::syscall(SYS_CACHESTAT, file.as_raw_fd(), range.as_ptr(), stat.as_mut_ptr(), 0)
     };
     (result == 0).then_some(stat)
+}
+
+/// Has all mappings to come locked; for use in a child.
+pub fn lock_future() {
+    // SAFETY: mlockall takes a number (mlockall(2)).
+    let result = unsafe { libc::mlockall(libc::MCL_FUTURE) };
+    assert_eq!(result, 0, "{}", std::io::Error::last_os_error());
 }
