@@ -34,7 +34,7 @@ use crate::guard::{Guard, GuardSlot, REGISTRY};
 use crate::pagehook::{PageFault, PageOutcome};
 use crate::range::round_down;
 use crate::sys::{self, Errno};
-use crate::{arch, chain};
+use crate::{arch, chain, spare};
 
 static INSTALLED: AtomicU32 = AtomicU32::new(0);
 static INSTALLING: Mutex<()> = Mutex::new(());
@@ -52,6 +52,7 @@ fn install_now() -> Result<(), Errno> {
         return Ok(());
     }
     arch::prepare();
+    spare::keep();
     for signal in [libc::SIGBUS, libc::SIGSEGV] {
         chain::install(signal, on_fault)?;
     }
@@ -172,9 +173,11 @@ fn patch(slot: &GuardSlot, address: usize, sign: Sign, write: bool, broken: bool
                 sign
             });
             // Each replaced page may split the kernel's record of the mapping in three. At the
-            // limit of such records (vm.max_map_count) replacing up to the mapping's end takes one
-            // more, and replacing all of it none.
+            // limit of such records (vm.max_map_count) the spare makes room. Where others have used
+            // that up, replacing up to the mapping's end takes one more, and replacing all of it
+            // none.
             put_zeros(guard, page..page + arms.page)
+                || (spare::release() && put_zeros(guard, page..page + arms.page))
                 || put_zeros(guard, page..slot.end())
                 || put_zeros(guard, slot.start()..slot.end())
         }

@@ -33,6 +33,7 @@ mod reservation;
 mod residency;
 mod sealed;
 mod space;
+mod spare;
 mod split;
 mod stable;
 mod stack;

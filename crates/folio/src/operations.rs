@@ -16,7 +16,9 @@ use crate::fault::{self, Explained, Fault, Sign};
 use crate::range::{Pages, resolve};
 use crate::region::Region;
 use crate::sys::{self, Errno};
-use crate::{Advice, BackingKind, FaultKind, Fork, Lock, Protection, Residency, Sharing, View};
+use crate::{
+    Advice, BackingKind, FaultKind, Fork, Lock, Protection, Residency, Sharing, View, spare,
+};
 
 impl Region {
     pub(crate) fn resolve(
@@ -302,6 +304,7 @@ impl Region {
             self.map_again(patch.start, patch.len())?;
         }
         slot.payload.forget();
+        spare::keep();
         Ok(Some(fault))
     }
 

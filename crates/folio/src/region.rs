@@ -24,7 +24,7 @@ use crate::fault::{self, Explained, Fault, FaultKind, Sign};
 use crate::guard::{Arms, GuardSlot, REGISTRY};
 use crate::range::{Extent, Pages};
 use crate::reservation::Space;
-use crate::{Backing, Protection, Sharing, sys};
+use crate::{Backing, Protection, Sharing, spare, sys};
 
 /// Where a region's addresses come from, and go to when it is dropped.
 pub(crate) enum Home {
@@ -148,6 +148,7 @@ impl Region {
         if self.slot().is_some() {
             return;
         }
+        spare::keep();
         let Range { start, end } = self.addresses();
         let arms = Arms {
             page: self.extent.page,
@@ -294,7 +295,7 @@ impl Region {
         match &mut self.home {
             // SAFETY: the region owns these addresses (module invariant), and slices into it borrow
             // the value that holds it.
-            Home::Own => unsafe { sys::unmap(start, end - start) },
+            Home::Own => spare::with_room(|| unsafe { sys::unmap(start, end - start) }),
             Home::Reserved(space) => space.give_back(),
         }
     }

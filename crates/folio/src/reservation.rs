@@ -29,6 +29,7 @@ use rustix::param::page_size;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::range::{fits, round_up};
+use crate::spare;
 use crate::sys::{self, Errno};
 use crate::{Backing, MapOptions, Mapping};
 
@@ -184,9 +185,10 @@ impl Space {
     pub(crate) fn give_back(&mut self) -> Result<(), Errno> {
         let mut taken = self.inner.taken();
         let start = self.inner.start + self.at;
+        let (protection, flags) = (ProtFlags::empty(), flags() | MapFlags::FIXED);
         // SAFETY: the range lies in the reservation and `taken` lists it for this mapping only,
         // which is going away.
-        unsafe { sys::map(start, self.len, ProtFlags::empty(), flags() | MapFlags::FIXED, None) }?;
+        spare::with_room(|| unsafe { sys::map(start, self.len, protection, flags, None) })?;
         taken.remove(&self.at);
         Ok(())
     }
