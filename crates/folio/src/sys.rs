@@ -82,9 +82,17 @@ pub(crate) unsafe fn remap(
     new_len: usize,
     flags: MremapFlags,
 ) -> Result<usize, Errno> {
+    // For huge pages the kernel looks at the fifth argument even without MREMAP_FIXED and refuses
+    // what is not aligned; rustix leaves whatever the register held.
+    let nowhere = 0usize;
     // SAFETY: forwarded to the caller.
-    let start = unsafe { rustix::mm::mremap(ptr(addr), old_len, new_len, flags) }?;
-    Ok(start.expose_provenance())
+    let start = unsafe {
+        libc::syscall(libc::SYS_mremap, addr, old_len, new_len, flags.bits() as usize, nowhere)
+    };
+    if start == -1 {
+        return Err(last_errno());
+    }
+    Ok(ptr(start as usize).expose_provenance())
 }
 
 /// mremap(2) with MREMAP_FIXED: the mapping, of unchanged length, takes the place of what lies at

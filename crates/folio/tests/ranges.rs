@@ -10,9 +10,11 @@ use proptest::prelude::*;
 
 type AnyRange = (Bound<usize>, Bound<usize>);
 
+type Method = Box<dyn Fn(&mut Mapping, AnyRange) -> folio::Result<usize>>;
+
 /// Every method of a mapping that takes a range; each returns the number of bytes it touched.
-fn methods() -> Vec<(&'static str, Box<dyn Fn(&mut Mapping, AnyRange) -> folio::Result<usize>>)> {
-    let mut all: Vec<(_, Box<dyn Fn(&mut Mapping, AnyRange) -> _>)> = vec![
+fn methods() -> Vec<(&'static str, Method)> {
+    let mut all: Vec<(_, Method)> = vec![
         ("flush", Box::new(|map, range| Ok(map.flush(range)?.len()))),
         ("flush_async", Box::new(|map, range| Ok(map.flush_async(range)?.len()))),
         ("invalidate", Box::new(|map, range| Ok(map.flush_and_invalidate(range)?.len()))),

@@ -157,8 +157,9 @@ fn halves_of_a_split_are_whole_mappings_of_their_own() {
     let bytes = pattern(5 * page());
     let file = Scratch::new(&bytes);
     let offset = 100;
-    let map = Mapping::options().write().keep_file().offset(offset).open(file.path()).unwrap();
-    let address = map.address();
+    let address = 0x2d00_0000_0000 + 100;
+    let options = Mapping::options().write().keep_file().offset(offset).exactly_at(address);
+    let map = options.open(file.path()).unwrap();
     let at = 2 * page() - offset as usize;
     let (left, right) = map.split_at(at).unwrap();
     assert_eq!((left.address(), left.len(), left.offset()), (address, at, 100));
@@ -202,8 +203,9 @@ fn a_split_anywhere_else_gives_the_mapping_back() {
 fn what_was_split_joins_again_and_nothing_else_does() {
     let bytes = pattern(6 * page());
     let file = Scratch::new(&bytes);
-    let map = Mapping::options().write().offset(50).open(file.path()).unwrap();
-    let address = map.address();
+    let address = 0x2c00_0000_0000 + 50;
+    let options = Mapping::options().write().offset(50).exactly_at(address);
+    let map = options.open(file.path()).unwrap();
     let (left, rest) = map.split_at(2 * page() - 50).unwrap();
     let (middle, right) = rest.split_at(2 * page()).unwrap();
 
