@@ -234,43 +234,44 @@ pub(crate) fn explain(region: &Region, position: usize, sign: Sign) -> Explained
     let mut looks = 1;
     loop {
         match look(region, position, sign) {
-            Explained::Lasting(FaultKind::Io, None) if looks < LOOKS => looks += 1,
-            explained => return explained,
+            Ok(explained) => return explained,
+            Err(conclusion) if looks == LOOKS => return conclusion,
+            Err(_) => looks += 1,
         }
     }
 }
 
-/// One look at the backing. [`FaultKind::Io`] without an errno is a conclusion, not an answer.
-fn look(region: &Region, position: usize, sign: Sign) -> Explained {
+/// One look at the backing: an answer of its, or else a conclusion from several.
+fn look(region: &Region, position: usize, sign: Sign) -> Result<Explained, Explained> {
     use Explained::{Lasting, Passing};
 
     if sign.is_segv() {
-        return Lasting(FaultKind::Protection, None);
+        return Ok(Lasting(FaultKind::Protection, None));
     }
     if matches!(sign.code(), libc::BUS_MCEERR_AR | libc::BUS_MCEERR_AO) {
-        return Lasting(FaultKind::Poison, Some(Errno::HWPOISON));
+        return Ok(Lasting(FaultKind::Poison, Some(Errno::HWPOISON)));
     }
     if sign.0 & Sign::TOO_SHORT != 0 {
-        return Lasting(FaultKind::Truncated, None);
+        return Ok(Lasting(FaultKind::Truncated, None));
     }
     let Some(file) = region.witness() else {
         // Without a file only a lack of memory raises SIGBUS: an empty pool of huge pages.
         let anonymous = region.backing.inode().is_none();
         let kind = if anonymous { FaultKind::NoSpace } else { FaultKind::Unexplained };
-        return Lasting(kind, None);
+        return Ok(Lasting(kind, None));
     };
     let offset = region.offset + position as u64;
     let mut byte = [0];
     match file.read_at(&mut byte, offset) {
-        Ok(0) => return Lasting(FaultKind::Truncated, None),
+        Ok(0) => return Ok(Lasting(FaultKind::Truncated, None)),
         Ok(_) => {}
         Err(error) if error.raw_os_error() == Some(libc::EIO) => {
-            return Lasting(FaultKind::Io, Some(Errno::IO));
+            return Ok(Lasting(FaultKind::Io, Some(Errno::IO)));
         }
         // Some files cannot be read(2): memfd_secret, device memory.
         Err(_) => match file.metadata() {
             Ok(metadata) if metadata.is_file() && metadata.len() <= offset => {
-                return Lasting(FaultKind::Truncated, None);
+                return Ok(Lasting(FaultKind::Truncated, None));
             }
             _ => {}
         },
@@ -278,40 +279,47 @@ fn look(region: &Region, position: usize, sign: Sign) -> Explained {
     // The byte is there; ask for its page once more, for the access that failed.
     let page = region.page_of(position);
     match sys::populate(page.start, page.len, sign.access() == Access::Write) {
-        Ok(()) => Passing,
-        Err(Errno::HWPOISON) => Lasting(FaultKind::Poison, Some(Errno::HWPOISON)),
+        Ok(()) => Ok(Passing),
+        Err(Errno::HWPOISON) => Ok(Lasting(FaultKind::Poison, Some(Errno::HWPOISON))),
         Err(_) => out_of_space(region, &file, offset, page.len),
     }
 }
 
 /// The page is within the file, can be read by pread(2), and yet cannot be had: a hole that no
 /// block or memory can be found for, or a page that the device lost.
-fn out_of_space(region: &Region, file: &File, offset: u64, page: usize) -> Explained {
+fn out_of_space(
+    region: &Region,
+    file: &File,
+    offset: u64,
+    page: usize,
+) -> Result<Explained, Explained> {
+    use Explained::{Lasting, Passing};
     use rustix::fs::FallocateFlags;
 
     let start = offset & !(page as u64 - 1);
     // Asking for blocks of a file that has been cut meanwhile would give it some behind its end.
     if file.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.len() <= start) {
-        return Explained::Lasting(FaultKind::Truncated, None);
+        return Ok(Lasting(FaultKind::Truncated, None));
     }
     let full = match rustix::fs::fstatfs(file) {
-        Ok(fs) => fs.f_type == sys::FS_HUGETLB || fs.f_bavail == 0,
+        Ok(fs) => {
+            // A file system without a limit has no blocks to count: memfd_create(2)'s.
+            fs.f_type == sys::FS_HUGETLB || (fs.f_blocks > 0 && fs.f_bavail == 0)
+        }
         Err(_) => false,
     };
     if full {
-        return Explained::Lasting(FaultKind::NoSpace, Some(Errno::NOSPC));
+        return Err(Lasting(FaultKind::NoSpace, Some(Errno::NOSPC)));
     }
     // A quota or a limit of the file system shows only when blocks are asked for. A hole gets
     // them; nothing else about the file changes.
     let Some(file) = region.writable_witness() else {
-        return Explained::Lasting(FaultKind::Io, None);
+        return Err(Lasting(FaultKind::Io, None));
     };
     match rustix::fs::fallocate(file, FallocateFlags::KEEP_SIZE, start, page as u64) {
-        Ok(()) => Explained::Passing,
-        Err(errno @ (Errno::NOSPC | Errno::DQUOT)) => {
-            Explained::Lasting(FaultKind::NoSpace, Some(errno))
-        }
-        Err(Errno::IO) => Explained::Lasting(FaultKind::Io, Some(Errno::IO)),
-        Err(_) => Explained::Lasting(FaultKind::Io, None),
+        Ok(()) => Ok(Passing),
+        Err(errno @ (Errno::NOSPC | Errno::DQUOT)) => Ok(Lasting(FaultKind::NoSpace, Some(errno))),
+        Err(Errno::IO) => Ok(Lasting(FaultKind::Io, Some(Errno::IO))),
+        Err(_) => Err(Lasting(FaultKind::Io, None)),
     }
 }
