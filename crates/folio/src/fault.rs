@@ -226,14 +226,23 @@ pub(crate) fn fault(
     }
 }
 
+/// Which page a look at the backing asks for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ask {
+    /// The region's own.
+    Region,
+    /// The backing's, mapped anew: zeros stand in for it in the region.
+    Backing,
+}
+
 /// Finds out why the byte at `position` of a region could not be reached.
-pub(crate) fn explain(region: &Region, position: usize, sign: Sign) -> Explained {
+pub(crate) fn explain(region: &Region, position: usize, sign: Sign, ask: Ask) -> Explained {
     // A file that others cut and grow meanwhile looks different to every question. What such
     // answers add up to need not be true, unless they do so every time.
     const LOOKS: usize = 16;
     let mut looks = 1;
     loop {
-        match look(region, position, sign) {
+        match look(region, position, sign, ask) {
             Ok(explained) => return explained,
             Err(conclusion) if looks == LOOKS => return conclusion,
             Err(_) => looks += 1,
@@ -242,7 +251,7 @@ pub(crate) fn explain(region: &Region, position: usize, sign: Sign) -> Explained
 }
 
 /// One look at the backing: an answer of its, or else a conclusion from several.
-fn look(region: &Region, position: usize, sign: Sign) -> Result<Explained, Explained> {
+fn look(region: &Region, position: usize, sign: Sign, ask: Ask) -> Result<Explained, Explained> {
     use Explained::{Lasting, Passing};
 
     if sign.is_segv() {
@@ -278,7 +287,12 @@ fn look(region: &Region, position: usize, sign: Sign) -> Result<Explained, Expla
     }
     // The byte is there; ask for its page once more, for the access that failed.
     let page = region.page_of(position);
-    match sys::populate(page.start, page.len, sign.access() == Access::Write) {
+    let write = sign.access() == Access::Write;
+    let had = match ask {
+        Ask::Region => sys::populate(page.start, page.len, write),
+        Ask::Backing => region.populate_anew(&file, offset, write),
+    };
+    match had {
         Ok(()) => Ok(Passing),
         Err(Errno::HWPOISON) => Ok(Lasting(FaultKind::Poison, Some(Errno::HWPOISON))),
         Err(_) => out_of_space(region, &file, offset, page.len),

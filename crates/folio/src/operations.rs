@@ -12,7 +12,7 @@ use rustix::mm::{MapFlags, MsyncFlags, ProtFlags};
 use rustix::param::page_size;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::fault::{self, Explained, Fault, Sign};
+use crate::fault::{self, Ask, Explained, Fault, Sign};
 use crate::range::{Pages, resolve};
 use crate::region::Region;
 use crate::sys::{self, Errno};
@@ -288,7 +288,7 @@ impl Region {
         let code = if errno == Errno::HWPOISON { libc::BUS_MCEERR_AR } else { libc::BUS_ADRERR };
         let sign = Sign::new(libc::SIGBUS, code, write);
         let position = start.saturating_sub(self.address());
-        match fault::explain(self, position, sign) {
+        match fault::explain(self, position, sign, Ask::Region) {
             Explained::Passing => None,
             Explained::Lasting(kind, errno) => {
                 Some(fault::fault(self, position, sign, kind, errno))

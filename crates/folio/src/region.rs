@@ -15,12 +15,14 @@ use core::ops::Range;
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8};
 use std::fs::File;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::ptr;
 use std::sync::Mutex;
 
+use rustix::mm::{MapFlags, ProtFlags};
+
 use crate::error::Error;
-use crate::fault::{self, Explained, Fault, FaultKind, Sign};
+use crate::fault::{self, Ask, Explained, Fault, FaultKind, Sign};
 use crate::guard::{Arms, GuardSlot, REGISTRY};
 use crate::range::{Extent, Pages};
 use crate::reservation::Space;
@@ -179,6 +181,30 @@ impl Region {
         self.file.as_ref().and_then(|file| file.try_clone().ok()).or_else(|| self.backing.witness())
     }
 
+    /// Brings the page of the backing around `offset` into memory, through a mapping of its own.
+    pub(crate) fn populate_anew(
+        &self,
+        file: &File,
+        offset: u64,
+        write: bool,
+    ) -> Result<(), sys::Errno> {
+        let page = self.extent.page;
+        let shared = self.sharing == Sharing::Shared;
+        let writable = if write && shared { self.writable_witness() } else { None };
+        let write = write && (writable.is_some() || !shared);
+        let protection = if write { ProtFlags::READ | ProtFlags::WRITE } else { ProtFlags::READ };
+        let flags = if shared { MapFlags::SHARED } else { MapFlags::PRIVATE };
+        let file = writable.as_ref().unwrap_or(file).as_fd();
+        // SAFETY: without MAP_FIXED no existing mapping is touched; the new one is known to nobody.
+        unsafe {
+            let start = offset & !(page as u64 - 1);
+            let made = sys::map(0, page, protection, flags, Some((file, start)))?;
+            let had = sys::populate(made, page, write);
+            let _ = sys::unmap(made, page);
+            had
+        }
+    }
+
     pub(crate) fn writable_witness(&self) -> Option<File> {
         self.backing.writable_witness()
     }
@@ -189,7 +215,7 @@ impl Region {
         // A page's start may lie before the first byte shown.
         let position = sign.position().saturating_sub(self.extent.lead);
         let position = position.min(self.len().saturating_sub(1));
-        let (kind, errno) = match fault::explain(self, position, sign) {
+        let (kind, errno) = match fault::explain(self, position, sign, Ask::Backing) {
             Explained::Lasting(kind, errno) => (kind, errno),
             // What can be had again was cut off and grew back, or there is room again. The
             // commonest by far is the first.

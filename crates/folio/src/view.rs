@@ -29,7 +29,7 @@ use std::io;
 
 use crate::arch::{self, Returned};
 use crate::error::{Error, ErrorKind, Result};
-use crate::fault::{self, Explained, Fault, FaultKind, Sign};
+use crate::fault::{self, Ask, Explained, Fault, FaultKind, Sign};
 use crate::range::{fits, resolve};
 use crate::region::Region;
 use crate::{Backing, Cursor};
@@ -252,7 +252,7 @@ impl<'a> View<'a> {
     pub(crate) fn ask(&self, position: usize, sign: u64, tries: &mut usize) -> Result<(), Fault> {
         let sign = Sign(sign);
         let lasting = |kind, errno| fault::fault(self.region, position, sign, kind, errno);
-        match fault::explain(self.region, position, sign) {
+        match fault::explain(self.region, position, sign, Ask::Region) {
             Explained::Lasting(kind, errno) => Err(lasting(kind, errno)),
             Explained::Passing if *tries < TRIES => {
                 *tries += 1;
