@@ -371,6 +371,9 @@ fn a_forked_child_that_does_not_inherit_the_mapping() {
 #[test]
 fn an_empty_pool_of_huge_pages() {
     passed(in_child("an_empty_pool_of_huge_pages", || {
+        // The tests that fill the pool hold this lock.
+        let lock = File::create(std::env::temp_dir().join("folio-hugepages.lock"));
+        let _lock = lock.map(|file| file.lock().map(|()| file));
         let pool = Path::new("/sys/kernel/mm/hugepages/hugepages-2048kB");
         let free = |name| fs::read_to_string(pool.join(name)).unwrap_or("no pool".into());
         if free("free_hugepages").trim() != "0" || free("nr_overcommit_hugepages").trim() != "0" {
