@@ -52,125 +52,13 @@ use rustix::param::page_size;
 
 use crate::error::{Error, ErrorKind, Refused, Result};
 use crate::fault::Fault;
-use crate::place::{self, Source};
 use crate::range::{resolve, round_down};
 use crate::region::Region;
 use crate::space;
-use crate::sys::Errno;
 use crate::view::delegate_view;
-use crate::{Advice, Backing, BackingKind, Fork, Lock, MapOptions, Protection, Residency, View};
+use crate::{Advice, Backing, Fork, GrowOptions, Lock, Protection, Residency, View};
 
 const GROW: &str = "grow";
-
-/// How a [`Growable`] is made and grows.
-///
-/// By default: readable and writable, an existing file, disk space reserved as it grows.
-#[derive(Clone, Debug, Default)]
-pub struct GrowOptions {
-    sparse: bool,
-    read_only: bool,
-    or_create: bool,
-    truncate: bool,
-    populate: bool,
-}
-
-impl GrowOptions {
-    /// Grows by a hole (ftruncate(2)) instead of reserving disk space. Faster, and takes space only
-    /// where bytes are written; a store that finds the disk full is a fault of kind
-    /// [`NoSpace`](crate::FaultKind::NoSpace).
-    #[must_use]
-    pub fn sparse(mut self) -> Self {
-        self.sparse = true;
-        self
-    }
-
-    /// Only reads: it follows a file that others make longer, with [`Growable::refresh`].
-    #[must_use]
-    pub fn read_only(mut self) -> Self {
-        self.read_only = true;
-        self
-    }
-
-    /// Creates the file where there is none.
-    #[must_use]
-    pub fn or_create(mut self) -> Self {
-        self.or_create = true;
-        self
-    }
-
-    /// Brings the pages into memory as it grows, so that a store to them does not wait
-    /// (MADV_POPULATE_WRITE in madvise(2), Linux 5.14).
-    #[must_use]
-    pub fn populate(mut self) -> Self {
-        self.populate = true;
-        self
-    }
-
-    /// Maps the file at a path, with room to grow to `capacity` bytes.
-    ///
-    /// # Errors
-    /// Those of open(2) and those of [`map`](Self::map).
-    pub fn open(&self, path: impl AsRef<Path>, capacity: usize) -> Result<Growable> {
-        let path = path.as_ref();
-        let mut options = File::options();
-        options.read(true).write(!self.read_only).create(self.or_create).truncate(self.truncate);
-        let file = options.open(path).map_err(|error| {
-            let errno = error.raw_os_error().unwrap_or(libc::EINVAL);
-            Error::os("open", &Backing::of_path(path), Errno::from_raw_os_error(errno))
-                .hint_for(libc::EACCES, "to grow a file takes permission to write it")
-                .hint_for(libc::EROFS, "to grow a file takes a file system that is writable")
-                .hint_for(libc::EINVAL, "what is only read cannot be created")
-        })?;
-        self.map_file(file, Some(path), capacity)
-    }
-
-    /// Maps an open file or memory file, with room to grow to `capacity` bytes. Keeps a descriptor
-    /// of its own.
-    ///
-    /// # Errors
-    /// - [`ErrorKind::OutOfRange`] if the file is longer than `capacity` already.
-    /// - [`ErrorKind::Unsupported`] for a device, whose length is what it is.
-    /// - [`ErrorKind::Os`] with ENOMEM where no address space of that length is free, EACCES if the
-    ///   file is not open for reading and writing, EOVERFLOW for a capacity that no file can have,
-    ///   or EMFILE.
-    pub fn map(&self, file: impl AsFd, capacity: usize) -> Result<Growable> {
-        let file = file.as_fd().try_clone_to_owned().map_err(|error| {
-            let errno = error.raw_os_error().unwrap_or(libc::EMFILE);
-            Error::os("keep", &Backing::ANONYMOUS, Errno::from_raw_os_error(errno))
-        })?;
-        self.map_file(file.into(), None, capacity)
-    }
-
-    fn map_file(&self, file: File, path: Option<&Path>, capacity: usize) -> Result<Growable> {
-        // A writable mapping would make a file on hugetlbfs as long as the capacity, and take its
-        // huge pages from the pool. It becomes writable afterwards.
-        let options = MapOptions::new().shared().no_reserve().beyond_end().len(capacity);
-        let mut region = place::map(&options, Source::File(file.as_fd(), path))?;
-        let fail = |region: &Region, kind, reason| {
-            Err(Error::kind_of("map", &region.backing, kind, reason))
-        };
-        if matches!(region.backing.kind(), BackingKind::BlockDevice | BackingKind::CharacterDevice)
-        {
-            let reason = String::from("a device cannot grow: map it as a Mapping");
-            return fail(&region, ErrorKind::Unsupported, reason);
-        }
-        let len = space::len(&file).map_err(|errno| Error::os("map", &region.backing, errno))?;
-        if len > capacity as u64 {
-            let reason = format!("its {len} bytes exceed the capacity of {capacity}");
-            return fail(&region, ErrorKind::OutOfRange, reason);
-        }
-        if !self.read_only {
-            region.protect(.., Protection::READ | Protection::WRITE)?;
-        }
-        region.file = Some(file);
-        Ok(Growable {
-            region,
-            len: AtomicUsize::new(len as usize),
-            turn: Mutex::new(()),
-            options: self.clone(),
-        })
-    }
-}
 
 /// A shared mapping of a file that grows and shrinks along with it, at an address that never
 /// changes. See the [module](self) documentation.
@@ -183,6 +71,10 @@ pub struct Growable {
 }
 
 impl Growable {
+    pub(crate) fn new(region: Region, len: usize, options: GrowOptions) -> Self {
+        Self { region, len: AtomicUsize::new(len), turn: Mutex::new(()), options }
+    }
+
     /// Maps an existing file, readable and writable, with room to grow to `capacity` bytes.
     ///
     /// # Errors
