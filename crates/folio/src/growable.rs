@@ -55,6 +55,7 @@ use crate::fault::Fault;
 use crate::range::{resolve, round_down};
 use crate::region::Region;
 use crate::space;
+use crate::sys::Errno;
 use crate::view::delegate_view;
 use crate::{Advice, Backing, Fork, GrowOptions, Lock, Protection, Residency, View};
 
@@ -164,8 +165,8 @@ impl Growable {
     ///
     /// # Errors
     /// Nothing has changed then. [`ErrorKind::OutOfRange`] beyond the capacity; [`ErrorKind::Os`]
-    /// with ENOSPC, EDQUOT, EFBIG, EIO, EPERM (a seal, chattr(1)), EINVAL (on hugetlbfs, for a
-    /// length within a huge page); [`ErrorKind::Invalid`] if it is read-only; a fault, or EFAULT,
+    /// with ENOSPC, EDQUOT, EFBIG, EIO or EPERM (a seal, chattr(1)); [`ErrorKind::Invalid`] if it is
+    /// read-only; [`ErrorKind::Misaligned`] on hugetlbfs for a length within a huge page; a fault
     /// where [`populate`](GrowOptions::populate) could not bring a page.
     pub fn grow(&self, len: usize) -> Result<()> {
         if len <= self.len() {
@@ -210,11 +211,13 @@ impl Growable {
     /// where the file ends now, which read as zeros.
     ///
     /// # Errors
-    /// Nothing has changed then. [`ErrorKind::Os`] with EIO, EPERM (a seal, chattr(1)), EINVAL (on
-    /// hugetlbfs, for a length within a huge page); [`ErrorKind::Invalid`] if it is read-only.
+    /// Nothing has changed then. [`ErrorKind::Os`] with EIO or EPERM (a seal, chattr(1));
+    /// [`ErrorKind::Invalid`] if it is read-only; [`ErrorKind::Misaligned`] on hugetlbfs for a
+    /// length within a huge page.
     pub fn shrink(&self, len: usize) -> Result<()> {
         const SHRINK: &str = "shrink";
         self.writable(SHRINK)?;
+        self.whole(SHRINK, len)?;
         let _turn = self.take_turn();
         let old = self.len();
         if len >= old {
@@ -277,6 +280,16 @@ impl Growable {
         Ok(())
     }
 
+    /// hugetlbfs takes a length within a huge page, and has none of that page's bytes then.
+    fn whole(&self, operation: &'static str, len: usize) -> Result<()> {
+        let page = self.region.extent.page;
+        if page > page_size() && !len.is_multiple_of(page) {
+            let reason = format!("on hugetlbfs a length is a multiple of its page, {page} bytes");
+            return Err(Error::kind_of(operation, self.backing(), ErrorKind::Misaligned, reason));
+        }
+        Ok(())
+    }
+
     fn beyond_capacity(&self) -> Error {
         let reason = format!("it would exceed the capacity of {} bytes", self.capacity());
         Error::kind_of(GROW, self.backing(), ErrorKind::OutOfRange, reason)
@@ -290,7 +303,16 @@ impl Growable {
         if len > self.capacity() {
             return Err(self.beyond_capacity());
         }
-        let failed = |errno| space::explain(GROW, self.backing(), old as u64..len as u64, errno);
+        self.whole(GROW, len)?;
+        let huge = self.region.extent.page > page_size();
+        let failed = |errno| {
+            let error = space::explain(GROW, self.backing(), old as u64..len as u64, errno);
+            if huge && errno == Errno::NOSPC {
+                error.hint("the pool of huge pages has too few: raise vm.nr_hugepages")
+            } else {
+                error
+            }
+        };
         let size = space::len(self.file()).map_err(failed)?;
         self.clear_tail(size)?;
         // The last page may be a hole as yet.

@@ -92,7 +92,6 @@ pub(crate) fn explain(
             "a seal (F_SEAL_GROW, F_SEAL_SHRINK, F_SEAL_WRITE) or a file attribute (chattr(1)) \
              forbids it",
         )
-        .hint_for(libc::EINVAL, "on hugetlbfs lengths are multiples of the huge page size")
         .hint_for(libc::EOPNOTSUPP, "its file system has no fallocate(2) of this kind")
 }
 

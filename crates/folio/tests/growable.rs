@@ -7,7 +7,7 @@ use std::ffi::CString;
 use std::fs::{self, File};
 use std::os::fd::AsFd;
 use std::os::unix::fs::{FileExt, MetadataExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
@@ -377,14 +377,14 @@ fn the_limit_of_file_sizes_is_an_error_and_no_signal() {
     assert_eq!(scratch.bytes(), b"0123456789");
 }
 
-/// Runs `work` in a child that has a file system in memory of one MiB to itself. False if the
-/// machine does not let it.
-fn in_a_full_house(work: impl FnOnce(&Path)) -> bool {
+/// Runs `work` in a child that has a file system to itself, mounted at the path it is given. Prints
+/// what is missing if the machine does not let it.
+fn on_a_file_system_of_its_own(kind: &str, options: &str, work: impl FnOnce(&Path)) {
     const CANNOT: i32 = 77;
     let end = fork(|| {
-        let dir = PathBuf::from("/tmp");
         let text = |text: &str| CString::new(text).unwrap();
-        let (tmpfs, target, size) = (text("tmpfs"), text("/tmp"), text("size=1m"));
+        let (kind, target, options, root) = (text(kind), text("/tmp"), text(options), text("/"));
+        let none = std::ptr::null();
         // SAFETY: the calls read strings that live through them (unshare(2), mount(2)); the child
         // has one thread.
         let mounted = unsafe {
@@ -396,32 +396,175 @@ fn in_a_full_house(work: impl FnOnce(&Path)) -> bool {
                     && fs::write("/proc/self/setgroups", "deny").is_ok()
                     && map("/proc/self/gid_map", group))
                 && libc::mount(
-                    std::ptr::null(),
-                    text("/").as_ptr(),
-                    std::ptr::null(),
+                    none,
+                    root.as_ptr(),
+                    none,
                     libc::MS_REC | libc::MS_PRIVATE,
-                    std::ptr::null(),
+                    none.cast(),
                 ) == 0
                 && libc::mount(
-                    tmpfs.as_ptr(),
+                    kind.as_ptr(),
                     target.as_ptr(),
-                    tmpfs.as_ptr(),
+                    kind.as_ptr(),
                     0,
-                    size.as_ptr().cast(),
+                    options.as_ptr().cast(),
                 ) == 0
         };
         if !mounted {
             // SAFETY: ends the process (_exit(2)).
             unsafe { libc::_exit(CANNOT) };
         }
-        work(&dir);
+        work(Path::new("/tmp"));
     });
     if end == End::Exit(CANNOT) {
-        skip("a mount namespace of one's own (unshare(2), mount(2))");
-        return false;
+        skip(&format!("a mount namespace of one's own with {kind} (unshare(2), mount(2))"));
+    } else {
+        assert_eq!(end, End::Well);
     }
-    assert_eq!(end, End::Well);
-    true
+}
+
+fn in_a_full_house(work: impl FnOnce(&Path)) {
+    on_a_file_system_of_its_own("tmpfs", "size=1m", work);
+}
+
+#[test]
+fn a_file_system_without_fallocate_gets_zeros_and_has_no_holes() {
+    on_a_file_system_of_its_own("ramfs", "", |dir| {
+        let map = Growable::create(dir.join("file"), MIB).unwrap();
+        map.append(b"start").unwrap();
+        map.grow(700_001).unwrap();
+        assert!(map.file().metadata().unwrap().len() == 700_001);
+        let mut want = vec![0; 700_001];
+        want[..5].copy_from_slice(b"start");
+        assert!(map.to_vec().unwrap() == want);
+        let error = map.punch_hole(1..2).unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(libc::EOPNOTSUPP));
+        assert!(error.to_string().contains("fallocate"), "{error}");
+        assert!(map.allocate(..).is_err());
+        map.shrink(3).unwrap();
+        map.grow(10).unwrap();
+        assert_eq!(map.to_vec().unwrap(), b"sta\0\0\0\0\0\0\0");
+    });
+}
+
+#[test]
+fn a_full_disk_leaves_the_file_as_it_was() {
+    if !common::is_root() {
+        return skip("root, for a loop device");
+    }
+    in_a_full_house_of_ext4(|dir| {
+        let path = dir.join("file");
+        let map = Growable::create(&path, 64 * MIB).unwrap();
+        map.append(b"before").unwrap();
+        let free = || rustix::fs::statvfs(dir).unwrap().f_bfree;
+        let before = free();
+        let error = map.grow(32 * MIB).unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(libc::ENOSPC));
+        assert_eq!(fs::read(&path).unwrap(), b"before");
+        assert_eq!(free(), before, "blocks are left behind the end of the file");
+        map.append(b" and after").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"before and after");
+    });
+}
+
+/// Runs `work` in a child with a small ext4 of its own.
+fn in_a_full_house_of_ext4(work: impl FnOnce(&Path)) {
+    use std::process::Command;
+    let image = Scratch::new(b"");
+    image.set_len(8 * MIB as u64);
+    let dir = std::env::temp_dir().join(format!("folio-ext4-{}", std::process::id()));
+    fs::create_dir(&dir).unwrap();
+    let run = |command: &mut Command| command.output().is_ok_and(|done| done.status.success());
+    let made = run(Command::new("mkfs.ext4").arg("-q").arg(image.path()))
+        && run(Command::new("mount").args(["-o", "loop"]).arg(image.path()).arg(&dir));
+    if made {
+        let end = fork(|| work(&dir));
+        assert!(run(Command::new("umount").arg("--lazy").arg(&dir)));
+        fs::remove_dir(&dir).unwrap();
+        assert_eq!(end, End::Well);
+    } else {
+        fs::remove_dir(&dir).unwrap();
+        skip("mkfs.ext4 and a loop device");
+    }
+}
+
+#[test]
+fn huge_pages_from_the_pool_are_taken_as_it_grows() {
+    const HUGE: usize = 2 * MIB;
+    let name = CString::new("folio-huge").unwrap();
+    let flags = libc::MFD_CLOEXEC | libc::MFD_HUGETLB | libc::MFD_HUGE_2MB;
+    // SAFETY: the name lives through the call (memfd_create(2)); the descriptor is new.
+    let file = unsafe {
+        let fd = libc::memfd_create(name.as_ptr(), flags);
+        if fd < 0 {
+            return skip("hugetlbfs");
+        }
+        <File as std::os::fd::FromRawFd>::from_raw_fd(fd)
+    };
+    let map = Growable::of(&file, 1 << 30).unwrap();
+    assert_eq!(file.metadata().unwrap().len(), 0, "mapping has not made it longer");
+    match map.grow(HUGE) {
+        Ok(()) => {}
+        Err(error) => {
+            assert_eq!(error.raw_os_error(), Some(libc::ENOSPC), "{error}");
+            assert!(error.to_string().contains("vm.nr_hugepages"), "{error}");
+            assert_eq!((map.len(), file.metadata().unwrap().len()), (0, 0));
+            return skip("a huge page in the pool (vm.nr_hugepages)");
+        }
+    }
+    map.fill(.., 7).unwrap();
+    for result in [map.grow(HUGE + 1), map.shrink(HUGE - 1), map.append(b"x").map(drop)] {
+        assert_eq!(result.unwrap_err().kind(), ErrorKind::Misaligned);
+    }
+    assert_eq!((map.len(), file.metadata().unwrap().len()), (HUGE, HUGE as u64));
+    map.shrink(0).unwrap();
+}
+
+#[test]
+fn readers_of_what_shrinks_and_grows_back_see_old_bytes_or_zeros_or_a_fault() {
+    let map = Growable::of(memfd(&[]), MIB).unwrap();
+    let long = {
+        map.grow(100_000).unwrap();
+        map.view()
+    };
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                let mut bytes = vec![0; 100_000];
+                while !done.load(Ordering::Relaxed) {
+                    let read = match long.read_at(0, &mut bytes) {
+                        Ok(()) => bytes.len(),
+                        Err(error) => {
+                            let fault = error.into_fault().unwrap();
+                            assert_eq!(fault.kind(), FaultKind::Truncated);
+                            fault.transferred()
+                        }
+                    };
+                    assert!(bytes[..read].iter().all(|&byte| byte == 0 || byte == 7));
+                    let now = map.view();
+                    if let Err(error) = now.read_at(0, &mut bytes[..now.len()]) {
+                        assert_eq!(error.fault().unwrap().kind(), FaultKind::Truncated);
+                    }
+                }
+            });
+        }
+        for round in 0..3000 {
+            map.shrink(round * 31 % 100_000).unwrap();
+            map.grow(100_000).unwrap();
+            map.fill(.., 7).unwrap();
+        }
+        done.store(true, Ordering::Relaxed);
+    });
+    assert!(map.to_vec().unwrap() == [7; 100_000]);
+}
+
+#[test]
+fn it_can_be_shared_and_sent_between_threads() {
+    fn check<T: Send + Sync>() {}
+    check::<Growable>();
+    check::<folio::Arena>();
+    check::<folio::Stack>();
 }
 
 #[test]
