@@ -4,9 +4,12 @@ use std::fmt;
 use std::io::{self, Write};
 
 use clap::ColorChoice;
-use folio::{BackingKind, ErrorKind, FaultKind};
+use folio::{ErrorKind, FaultKind};
 
 use crate::terminal::{self, BAD};
+
+const GIVE_ONE: &str = "no length of its own: give one";
+const GIVE_LENGTH: &str = "no length of its own: give one with --length";
 
 /// Why the command could not do what it was asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,11 +35,13 @@ impl Failure {
         if error.kind() == io::ErrorKind::BrokenPipe {
             return Ok(());
         }
-        let hint = match error.kind() {
-            io::ErrorKind::StorageFull => ": free some space, or write it elsewhere",
-            _ => "",
+        let text = error.to_string();
+        let words = text.split(" (os error").next().unwrap_or_default();
+        let way_out = match error.kind() {
+            io::ErrorKind::StorageFull => "free some space, or write it elsewhere",
+            _ => "write it elsewhere",
         };
-        Err(Self(format!("cannot write to standard output: {error}{hint}")))
+        Err(Self(format!("cannot write to standard output: {words}: {way_out}")))
     }
 }
 
@@ -53,10 +58,11 @@ impl From<folio::Error> for Failure {
     fn from(error: folio::Error) -> Self {
         let text = error.to_string();
         // The library speaks of its methods, the command of its options.
-        let text = match text.strip_suffix("(beyond_end)") {
-            Some(text) => format!("{text}(--beyond-end)"),
-            None => text,
-        };
+        for (method, option) in [("(beyond_end)", "(--beyond-end)"), (GIVE_ONE, GIVE_LENGTH)] {
+            if let Some(start) = text.strip_suffix(method) {
+                return Self(format!("{start}{option}"));
+            }
+        }
         match way_out(&error) {
             Some(way_out) => Self(format!("{text}: {way_out}")),
             None => Self(text),
@@ -87,13 +93,10 @@ fn way_out(error: &folio::Error) -> Option<&'static str> {
             _ => "map it again",
         });
     }
-    match (error.kind(), error.raw_os_error(), error.backing().kind()) {
-        (ErrorKind::Os, Some(ENOENT), _) => Some("check the path; for memory add --anonymous"),
-        (ErrorKind::Os, Some(EISDIR), _) => Some("name a file in it"),
-        (ErrorKind::Invalid, None, BackingKind::CharacterDevice) => Some("add --length"),
-        (ErrorKind::BeyondEnd, ..) if !error.to_string().ends_with("(beyond_end)") => {
-            Some("choose a smaller --offset")
-        }
+    match (error.kind(), error.raw_os_error()) {
+        (ErrorKind::Os, Some(ENOENT)) => Some("check the path; for memory add --anonymous"),
+        (ErrorKind::Os, Some(EISDIR)) => Some("name a file in it"),
+        (ErrorKind::BeyondEnd, ..) => Some("choose a smaller --offset"),
         _ => None,
     }
 }

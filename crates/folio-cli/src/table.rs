@@ -13,7 +13,6 @@ use crate::terminal::{self, BAD, GOOD, STRONG, WEAK};
 use crate::{hex, strip};
 
 const LABEL: usize = 14;
-const FIGURE: usize = 11;
 
 /// What the page on which it is written can show.
 #[derive(Debug, Clone, Copy)]
@@ -51,7 +50,7 @@ pub fn write(out: &mut impl Write, report: &Report, page: Page) -> io::Result<()
     identity(out, report, page)?;
     if report.length_bytes > 0 {
         writeln!(out)?;
-        costs(out, report)?;
+        costs(out, report, page)?;
         writeln!(out)?;
         residency(out, report, page)?;
         faults(out, report)?;
@@ -122,10 +121,11 @@ fn is_news(flag: Flag) -> bool {
     !usual.contains(&flag)
 }
 
-fn costs(out: &mut impl Write, report: &Report) -> io::Result<()> {
+fn costs(out: &mut impl Write, report: &Report, page: Page) -> io::Result<()> {
+    let figure = (page.width.saturating_sub(2 + LABEL) / 3).clamp(9, 11);
     label(out, "in memory")?;
     for title in ["clean", "dirty", "total"] {
-        write!(out, "{WEAK}{title:>FIGURE$}{WEAK:#}")?;
+        write!(out, "{WEAK}{title:>figure$}{WEAK:#}")?;
     }
     writeln!(out)?;
     let shared = [report.shared_clean_bytes, report.shared_dirty_bytes];
@@ -136,8 +136,8 @@ fn costs(out: &mut impl Write, report: &Report) -> io::Result<()> {
         let total = if name == "total" { report.resident_bytes } else { clean + dirty };
         for bytes in [clean, dirty, total] {
             match bytes {
-                0 => write!(out, "{WEAK}{:>FIGURE$}{WEAK:#}", '-')?,
-                bytes => write!(out, "{:>FIGURE$}", rounded(bytes as u64))?,
+                0 => write!(out, "{WEAK}{:>figure$}{WEAK:#}", '-')?,
+                bytes => write!(out, "{:>figure$}", rounded(bytes as u64))?,
             }
         }
         writeln!(out)?;
@@ -151,7 +151,7 @@ fn costs(out: &mut impl Write, report: &Report) -> io::Result<()> {
     ] {
         if bytes > 0 {
             label(out, name)?;
-            writeln!(out, "{:>width$}", rounded(bytes as u64), width = 3 * FIGURE)?;
+            writeln!(out, "{:>width$}", rounded(bytes as u64), width = 3 * figure)?;
         }
     }
     Ok(())

@@ -1,0 +1,110 @@
+//! Pages that cannot be had: reported, and never the end by a signal.
+
+mod common;
+
+use std::fs::OpenOptions;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use common::{Files, map_json, noise, number, run};
+use serde_json::{Value, json};
+
+#[test]
+fn a_touch_beyond_the_end_is_a_fault_in_the_report() {
+    let files = Files::new();
+    let path = files.file("f", &noise(10_000));
+    let arguments = ["--length", "64K", "--beyond-end", "--touch", "all", path.as_str()];
+    let ran = map_json(&arguments);
+    assert_eq!(ran.code, 1);
+    let line = ran.line();
+    assert!(line.contains(&path) && line.contains("truncated at offset 12288"), "{line}");
+    let report = ran.report();
+    assert_eq!(report["fault"]["kind"], "truncated");
+    assert_eq!(report["fault"]["offset"], json!(12288));
+    assert_eq!(number(&report, "touched_pages"), 3);
+    assert_eq!(number(&report, "length_bytes"), 64 << 10);
+    assert_eq!(number(&report, "pages"), 16);
+    assert_eq!(number(&report, "page_cache_resident_pages"), 3);
+
+    let text = run(&[&["map"], &arguments[..]].concat());
+    assert_eq!(text.code, 1);
+    let row = "  fault         truncated at offset 12288: the file ended before it\n";
+    assert!(text.text().ends_with(row), "{}", text.text());
+}
+
+#[test]
+fn bytes_are_shown_as_far_as_they_can_be_had() {
+    let files = Files::new();
+    let path = files.file("f", &noise(4096));
+    let ran = map_json(&["-l", "64K", "--beyond-end", "-b", "8K", "-t", "none", &path]);
+    assert_eq!(ran.code, 1);
+    let report = ran.report();
+    assert_eq!(report["bytes"].as_str().unwrap().len(), 2 * 4096);
+    assert_eq!(report["fault"]["offset"], json!(4096));
+}
+
+#[test]
+fn populating_and_advice_that_meet_a_fault_are_reported() {
+    let files = Files::new();
+    let path = files.file("f", &noise(4096));
+    for option in [&["--populate"][..], &["--advise", "populate-read"]] {
+        let ran = map_json(&[option, &["-l", "64K", "--beyond-end", &path]].concat());
+        assert_eq!(ran.code, 1, "{ran:?}");
+        assert!(ran.line().contains("truncated at offset 4096"), "{}", ran.line());
+        let report = ran.report();
+        assert_eq!(report["fault"]["kind"], "truncated");
+        assert_eq!(report["fault"]["offset"], json!(4096));
+    }
+}
+
+#[test]
+fn a_protection_that_forbids_the_touch_is_a_fault() {
+    let files = Files::new();
+    let path = files.file("f", &noise(4096));
+    let ran = map_json(&["-p", "none", "--touch", "first", &path]);
+    assert_eq!(ran.code, 1);
+    assert!(ran.line().contains("--protection r"), "{}", ran.line());
+    assert_eq!(ran.report()["fault"]["kind"], "protection");
+    assert_eq!(ran.report()["fault"]["offset"], json!(0));
+}
+
+#[test]
+fn a_file_that_shrinks_and_grows_meanwhile_never_ends_the_command_by_a_signal() {
+    const FULL: u64 = 8 << 20;
+    let files = Files::new();
+    let path = files.file("f", &noise(FULL as usize));
+    let stop = AtomicBool::new(false);
+    let mut outcomes = [0; 2];
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let file = OpenOptions::new().write(true).open(&path).unwrap();
+            while !stop.load(Ordering::Relaxed) {
+                file.set_len(FULL / 64).unwrap();
+                file.set_len(FULL).unwrap();
+            }
+        });
+        for round in 0..60 {
+            if round % 3 == 2 {
+                let ran = run(&["map", "--output", "raw", &path]);
+                outcomes[ran.code as usize] += 1;
+                assert!(ran.code == 0 || ran.line().contains("truncated"), "{}", ran.stderr);
+                continue;
+            }
+            let touch = ["all", "random:500"][round % 3];
+            let ran = map_json(&["--touch", touch, &path]);
+            outcomes[ran.code as usize] += 1;
+            let report = ran.report();
+            if ran.code == 0 {
+                assert_eq!(report["fault"], Value::Null);
+            } else {
+                assert!(ran.line().contains("truncated"), "{}", ran.line());
+                assert_eq!(report["fault"]["kind"], "truncated");
+                let offset = number(&report["fault"], "offset");
+                assert!((FULL / 64..FULL).contains(&offset), "{offset}");
+            }
+        }
+        stop.store(true, Ordering::Relaxed);
+    });
+    assert_eq!(outcomes.iter().sum::<i32>(), 60);
+    println!("{} without a fault, {} with one", outcomes[0], outcomes[1]);
+}

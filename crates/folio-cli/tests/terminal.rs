@@ -1,0 +1,134 @@
+//! Colours, widths and progress, on a terminal and off it.
+
+mod common;
+
+use std::fs::{File, OpenOptions};
+use std::io::Read;
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use common::{Files, folio, noise};
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::termios::{Winsize, tcsetwinsize};
+
+const ESCAPE: char = '\x1b';
+
+/// A pseudo-terminal: our side, and the command's.
+fn terminal(columns: u16) -> (File, File) {
+    let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    grantpt(&ours).unwrap();
+    unlockpt(&ours).unwrap();
+    let size = Winsize { ws_row: 24, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+    tcsetwinsize(&ours, size).unwrap();
+    let name = ptsname(&ours, Vec::new()).unwrap();
+    let theirs = OpenOptions::new().read(true).write(true).open(name.to_str().unwrap()).unwrap();
+    (File::from(ours), theirs)
+}
+
+/// All that is written to a terminal until it is closed.
+fn read_all(mut terminal: File) -> String {
+    let mut bytes = Vec::new();
+    // Its end is the error EIO.
+    let _ = terminal.read_to_end(&mut bytes);
+    String::from_utf8(bytes).unwrap()
+}
+
+/// What a command writes to a terminal, and its exit status.
+fn on_terminal(command: &mut Command, columns: u16) -> (String, i32) {
+    let (ours, theirs) = terminal(columns);
+    command.stdout(theirs.try_clone().unwrap()).stderr(theirs);
+    let mut child = command.spawn().unwrap();
+    // The command holds the terminal open too.
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    let written = read_all(ours);
+    (written, child.wait().unwrap().code().expect("no signal"))
+}
+
+fn off_terminal(command: &mut Command) -> String {
+    let output = command.output().unwrap();
+    String::from_utf8([output.stdout, output.stderr].concat()).unwrap()
+}
+
+#[test]
+fn colours_are_for_terminals_that_want_them() {
+    let files = Files::new();
+    let path = files.file("f", &noise(100));
+    for command in [&["map", path.as_str()][..], &["map", "no/such/file"]] {
+        let with = |more: &[&str]| folio(&[command, more].concat());
+        let colour = |text: &str| text.contains(ESCAPE);
+        assert!(colour(&on_terminal(&mut with(&[]), 80).0));
+        assert!(!colour(&on_terminal(with(&[]).env("NO_COLOR", "1"), 80).0));
+        assert!(!colour(&on_terminal(with(&[]).env("TERM", "dumb"), 80).0));
+        assert!(!colour(&on_terminal(&mut with(&["--color", "never"]), 80).0));
+        assert!(!colour(&off_terminal(&mut with(&[]))));
+        assert!(!colour(&off_terminal(&mut with(&["--color", "auto"]))));
+        assert!(colour(&off_terminal(&mut with(&["--color", "always"]))));
+        assert!(colour(&off_terminal(with(&["--color=always"]).env("NO_COLOR", "1"))));
+    }
+}
+
+#[test]
+fn json_and_raw_bytes_have_no_colours_ever() {
+    let files = Files::new();
+    let path = files.file("f", b"plain");
+    for output in ["json", "raw"] {
+        let mut command = folio(&["map", "--output", output, "--color", "always", &path]);
+        let (text, code) = on_terminal(&mut command, 80);
+        assert_eq!((text.contains(ESCAPE), code), (false, 0), "{text}");
+    }
+}
+
+#[test]
+fn the_width_is_that_of_the_terminal() {
+    let files = Files::new();
+    let path = files.file("f", &noise(4 << 20));
+    for (columns, row) in [(120, 16), (80, 16), (60, 8), (40, 4)] {
+        let mut command = folio(&["map", "--color=never", "--populate", &path]);
+        let (text, _) = on_terminal(command.env("COLUMNS", "200"), columns);
+        let line = text.lines().find(|line| line.starts_with("  00000000")).unwrap();
+        let letters = line.split('|').nth(1).unwrap().chars().count();
+        assert_eq!(letters, row, "{text}");
+        let strip = text.lines().find(|line| line.contains('█')).unwrap().trim_end();
+        assert!(strip.chars().count() <= usize::from(columns), "{text}");
+    }
+}
+
+/// Writes to a pipe that nobody reads for a while, then reads it all.
+fn slowly(command: &mut Command) -> usize {
+    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+    command.stderr(Stdio::null());
+    thread::sleep(Duration::from_millis(1600));
+    let mut bytes = Vec::new();
+    child.stdout.take().unwrap().read_to_end(&mut bytes).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    bytes.len()
+}
+
+#[test]
+fn progress_shows_on_a_terminal_when_it_takes_over_a_second() {
+    let files = Files::new();
+    let path = files.file("f", &noise(8 << 20));
+    let (ours, theirs) = terminal(100);
+    let reader = thread::spawn(move || read_all(ours));
+    let mut command = folio(&["map", "--output", "raw", &path]);
+    assert_eq!(slowly(command.stderr(theirs)), 8 << 20);
+    drop(command);
+    let shown = reader.join().unwrap();
+    assert!(shown.contains("writing") && shown.contains("8.00 MiB"), "{shown:?}");
+
+    let (ours, theirs) = terminal(100);
+    let (quick, code) = on_terminal(&mut folio(&["map", "--output=json", "-t", "all", &path]), 100);
+    assert_eq!((quick.contains("touching"), code), (false, 0));
+    drop((ours, theirs));
+}
+
+#[test]
+fn progress_does_not_show_off_a_terminal() {
+    let files = Files::new();
+    let path = files.file("f", &noise(1 << 20));
+    let log = files.path("log");
+    let mut command = folio(&["map", "--output", "raw", &path]);
+    slowly(command.stderr(File::create(&log).unwrap()));
+    assert_eq!(std::fs::read_to_string(&log).unwrap(), "");
+}
