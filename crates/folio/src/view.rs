@@ -218,16 +218,18 @@ impl<'a> View<'a> {
         step: impl Fn(usize) -> Returned,
     ) -> Result<()> {
         let returned = step(0);
-        if returned.sign != 0 {
-            self.resume(position, count, returned, step)?;
+        // Whether zeros stand in for a byte is looked at last: a slice on another thread may have
+        // met the fault first, and left zeros for this copy to find.
+        if returned.sign == 0 && self.is_whole() {
+            return Ok(());
         }
-        // Looked at last: a slice on another thread may have met the fault first, and left zeros
-        // for this copy to find.
-        if self.is_whole() { Ok(()) } else { self.unpatched(position, count) }
+        self.each_slowly(position, count, returned, step)
     }
 
+    /// The rest of [`each`](Self::each), where its first step met a fault, or zeros stand in for
+    /// some bytes of the region.
     #[cold]
-    fn resume(
+    fn each_slowly(
         &self,
         position: usize,
         count: usize,
@@ -235,17 +237,15 @@ impl<'a> View<'a> {
         step: impl Fn(usize) -> Returned,
     ) -> Result<()> {
         let mut tries = 0;
-        loop {
+        while returned.sign != 0 {
             let done = count - returned.value as usize;
             self.ask(position + done, returned.sign, &mut tries).map_err(|mut fault| {
                 fault.transferred = done;
                 Error::from(fault)
             })?;
             returned = step(done);
-            if returned.sign == 0 {
-                return Ok(());
-            }
         }
+        self.unpatched(position, count)
     }
 
     /// Why the byte could not be reached; `Ok` if it can now.
