@@ -92,7 +92,7 @@ fn measure_file<'a>(
 ) -> Result<Measured<'a>> {
     let unknown = path.map_or(Backing::ANONYMOUS, Backing::of_path);
     let stat = rustix::fs::fstat(fd).map_err(|errno| Error::os(MAP, &unknown, errno))?;
-    let (fs_type, page) = file_system(fd, &stat, path);
+    let (fs_type, page) = file_system(fd, &stat);
     let backing = Backing::of(&stat, path, fs_type);
     let fail = |kind, reason: String| Err(Error::kind_of(MAP, &backing, kind, reason));
 
@@ -145,12 +145,12 @@ fn measure_file<'a>(
 }
 
 /// The file system's type where it matters, and the page size of its mappings.
-fn file_system(fd: BorrowedFd<'_>, stat: &Stat, path: Option<&Path>) -> (Option<i64>, usize) {
+fn file_system(fd: BorrowedFd<'_>, stat: &Stat) -> (Option<i64>, usize) {
     // The file systems of memory have no device, and major number 0. Spare files on a disk the
-    // system call. Who opened a file by its path can wait for one.
+    // system call.
     let no_device = rustix::fs::major(stat.st_dev) == 0;
     let regular = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
-    if !(regular && (no_device || path.is_some())) {
+    if !(regular && no_device) {
         return (None, page_size());
     }
     match rustix::fs::fstatfs(fd) {
