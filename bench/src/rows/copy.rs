@@ -156,6 +156,9 @@ pub(crate) fn rows(harness: &mut Harness, large: &Scratch) {
         let len = black_box(len);
         read_row!(harness, maps, large, bytes(len), [u8], len);
     }
+    // SAFETY: nothing is read from the slice, which dies here. It puts the guard up.
+    let _ = unsafe { maps.folio.as_slice() };
+    read_row!(harness, maps, large, "8 B, length in the code, slice given out", [u8; 8], 8);
     write_row!(harness, maps, large, "8 B, length in the code", [u8; 8], 8);
     write_row!(harness, maps, large, "64 B, length in the code", [u8; 64], 64);
     for len in [8, 64, 512, 4 << 10, 1 << 20] {

@@ -1,5 +1,5 @@
-//! A mapping that grows with its file: each step lengthens the file, then what shows it, then writes
-//! a word at the new end and reads one at the beginning.
+//! A mapping that grows with its file: each step lengthens the file and what shows it, writes a word
+//! at the new end and reads one at the beginning.
 #![allow(unsafe_code)]
 
 use std::fs::File;
@@ -17,10 +17,17 @@ use crate::scratch::Scratch;
 
 const FIRST: usize = 1 << 20;
 
-/// Grows `file` step by step; `show` maps the new length and returns the first byte's address.
+/// Grows step by step; `show` maps the new length of `file` and returns the first byte's address.
 fn grow(file: &File, steps: &[usize], mut show: impl FnMut(usize) -> *mut u8) {
-    for &len in steps {
+    grow_all(file, steps, |len| {
         file.set_len(len as u64).unwrap();
+        show(len)
+    });
+}
+
+/// The same where `show` lengthens the file too.
+fn grow_all(file: &File, steps: &[usize], mut show: impl FnMut(usize) -> *mut u8) {
+    for &len in steps {
         let start = show(len);
         // SAFETY: `len` bytes are mapped at `start`, and the file has them.
         unsafe {
@@ -77,6 +84,37 @@ pub(crate) fn rows(harness: &mut Harness, dir: &Path, most: usize) {
                     // SAFETY: the file has `len` bytes, and no slice of the mapping is alive.
                     unsafe { map.remap(len, may_move) }.unwrap();
                     map.as_mut_ptr()
+                });
+            })
+            .run();
+        harness
+            .row("grow from 1 MiB", format!("{name}, in room kept for it: Growable"))
+            .rounds(15)
+            .by(Folio, || {
+                let map = folio::Growable::options().sparse().map(file, most).unwrap();
+                grow_all(file, steps, |len| {
+                    map.grow(len).unwrap();
+                    map.as_mut_ptr()
+                });
+            })
+            .by(Raw, || {
+                let map = raw::Raw::writable(file, most);
+                grow(file, steps, |_| map.start);
+            })
+            .by(Memmap2, || {
+                let mut map = memmap2(file);
+                let may_move = memmap2::RemapOptions::new().may_move(true);
+                grow(file, steps, |len| {
+                    // SAFETY: the file has `len` bytes, and no slice of the mapping is alive.
+                    unsafe { map.remap(len, may_move) }.unwrap();
+                    map.as_mut_ptr()
+                });
+            })
+            .by(MmapRs, || {
+                let mut map = Some(mmap_rs(file, FIRST));
+                grow(file, steps, |len| {
+                    drop(map.take());
+                    ptr::from_mut(&mut map.insert(mmap_rs(file, len)).as_mut_slice()[0])
                 });
             })
             .run();

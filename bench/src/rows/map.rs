@@ -29,9 +29,11 @@ fn memmap2(file: &File) -> memmap2::Mmap {
 
 pub(crate) fn rows(harness: &mut Harness, dir: &Path, large: &Scratch) {
     let small = Scratch::full(dir, "small", 4096).unwrap();
-    for scratch in [&small, large] {
+    let temporary = std::env::temp_dir();
+    let elsewhere = Scratch::full(&temporary, "small", 4096).unwrap();
+    for (dir, scratch) in [(dir, &small), (dir, large), (&*temporary, &elsewhere)] {
         let Scratch { path, file, len } = scratch;
-        let size = bytes(*len);
+        let size = format!("{} in {}", bytes(*len), dir.display());
         harness
             .row(GROUP, format!("file of {size}, open, length asked for"))
             .by(Folio, || drop(black_box(Mapping::of(file).unwrap())))
@@ -78,13 +80,15 @@ pub(crate) fn rows(harness: &mut Harness, dir: &Path, large: &Scratch) {
                 black_box(mmap_rs(file, raw::len(file)).as_slice()[0]);
             })
             .run();
+    }
+    for len in [small.len, large.len] {
         harness
-            .row(GROUP, format!("private memory of {size}"))
-            .by(Folio, || drop(black_box(folio::Memory::new(*len).unwrap())))
-            .by(Raw, || drop(black_box(raw::Raw::anonymous(*len))))
-            .by(Memmap2, || drop(black_box(memmap2::MmapMut::map_anon(*len).unwrap())))
+            .row(GROUP, format!("private memory of {}", bytes(len)))
+            .by(Folio, || drop(black_box(folio::Memory::new(len).unwrap())))
+            .by(Raw, || drop(black_box(raw::Raw::anonymous(len))))
+            .by(Memmap2, || drop(black_box(memmap2::MmapMut::map_anon(len).unwrap())))
             .by(MmapRs, || {
-                drop(black_box(mmap_rs::MmapOptions::new(*len).unwrap().map_mut().unwrap()))
+                drop(black_box(mmap_rs::MmapOptions::new(len).unwrap().map_mut().unwrap()))
             })
             .run();
     }
