@@ -35,7 +35,7 @@ fn a_source_that_cannot_be_opened_is_named() {
         println!("skipped: root reads everything");
     } else {
         let secret = files.file("secret", b"x");
-        fs::set_permissions(&secret, Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(&secret, Permissions::from_mode(0o000)).unwrap();
         fails(&[&secret], &[&secret, "EACCES", "permission"]);
         let fixed = files.file("fixed", b"x");
         fs::set_permissions(&fixed, Permissions::from_mode(0o444)).unwrap();

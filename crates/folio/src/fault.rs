@@ -1,12 +1,12 @@
 //! Faults: bytes of a mapping that could not be reached, and why.
 //!
 //! From signal to [`Fault`]:
-//! 1. The handler packs what the kernel told it into a [`Sign`]: signal, code, read or write, and
+//! 1. The handler packs what the kernel told it into one word: signal, code, read or write, and
 //!    whether the file was already shorter than that.
-//! 2. Back in ordinary code, [`explain`] asks the backing: how long is the file now, can the byte be
+//! 2. Back in ordinary code, folio asks the backing: how long is the file now, can the byte be
 //!    read with pread(2), is there room on the file system.
 //! 3. What can be reached after all was a passing state (a truncation that was undone, a full disk
-//!    that was emptied): [`Explained::Passing`], and the access is tried again.
+//!    that was emptied), and the access is tried again.
 //!
 //! A SIGBUS says little by itself: the same signal and code arrive for a truncated file, a failed
 //! disk, a full file system and an empty pool of huge pages.

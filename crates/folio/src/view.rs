@@ -2,8 +2,8 @@
 //!
 //! No reference to the bytes ever exists, so others may change them at any time, other threads,
 //! processes or machines among them, and the program stays sound. A copy is made by instructions
-//! of folio's own ([`crate::arch`]); a page that cannot be had ends the copy, and the
-//! [`Fault`](crate::Fault) says how far it got.
+//! of folio's own (`src/arch/`); a page that cannot be had ends the copy, and the
+//! [`Fault`] says how far it got.
 //!
 //! ```
 //! let map = folio::Mapping::open("Cargo.toml")?;

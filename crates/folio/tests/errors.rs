@@ -43,7 +43,7 @@ fn enoent_names_the_path() {
 #[test]
 fn eacces_where_a_file_may_not_be_read() {
     let file = Scratch::new(&pattern(10));
-    fs::set_permissions(file.path(), fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(file.path(), fs::Permissions::from_mode(0o000)).unwrap();
     in_child(|| {
         become_nobody();
         let error = Mapping::open(file.path()).unwrap_err();
