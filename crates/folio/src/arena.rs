@@ -7,24 +7,6 @@
 //! 3. Freeing or resizing the last allocation moves the end; of others, nothing is taken back.
 //! 4. [`Arena::reset`] gives every page back to the kernel, and starts anew.
 //!
-//! ```
-//! let mut arena = folio::Arena::new(1 << 30)?;
-//! let numbers = arena.alloc_slice(&[1, 2, 3])?;
-//! let word = arena.alloc(String::from("never dropped"))?;
-//! numbers[0] += word.len();
-//! assert_eq!(numbers, [14, 2, 3]);
-//! arena.reset()?;
-//! assert_eq!((arena.used(), arena.committed()), (0, 0));
-//! # Ok::<(), folio::Error>(())
-//! ```
-//!
-//! With the feature `allocator-api2`, `&Arena` is an `Allocator`: for `Vec` and `Box` of that
-//! crate, and for hashbrown's maps.
-//!
-//! Threads: an arena is `Sync`. The end is moved by compare-exchange, and only mapping a step takes
-//! a lock. Sharing one between threads costs them a contended cache line; an arena for each is
-//! faster.
-//!
 //! Invariants:
 //! - Bytes from `used` on belong to nobody; no byte below it belongs to two. So whoever moves `used`
 //!   from a to b owns `a..b`, and a piece that ends at `used` is the last.
@@ -48,9 +30,26 @@ const ALLOCATE: &str = "allocate from an arena of";
 /// Bytes of the smallest and the largest step that is not a single large allocation.
 const STEPS: core::ops::RangeInclusive<usize> = 1 << 20..=64 << 20;
 
-/// A bump allocator on reserved address space. See the [module](self) documentation.
+/// A bump allocator on reserved address space: memory is committed in steps as it is handed out,
+/// and taken back all at once. Values in it are not dropped: their destructors are not run.
 ///
-/// Values in it are not dropped: their memory is taken back, their destructors are not run.
+/// ```
+/// let mut arena = folio::Arena::new(1 << 30)?;
+/// let numbers = arena.alloc_slice(&[1, 2, 3])?;
+/// let word = arena.alloc(String::from("never dropped"))?;
+/// numbers[0] += word.len();
+/// assert_eq!(numbers, [14, 2, 3]);
+/// arena.reset()?;
+/// assert_eq!((arena.used(), arena.committed()), (0, 0));
+/// # Ok::<(), folio::Error>(())
+/// ```
+///
+/// With the feature `allocator-api2`, `&Arena` is an `Allocator`: for `Vec` and `Box` of that
+/// crate, and for hashbrown's maps.
+///
+/// Threads: an arena is `Sync`. The end is moved by compare-exchange, and only mapping a step takes
+/// a lock. Sharing one between threads costs them a contended cache line; an arena for each is
+/// faster.
 pub struct Arena {
     space: Reservation,
     options: MapOptions,

@@ -7,30 +7,6 @@
 //! 3. [`Growable::shrink`] lowers the length and then cuts the file.
 //! 4. Dropped, it leaves the file as long as it is.
 //!
-//! ```
-//! # let path = std::env::temp_dir().join(format!("folio-doc-growable-{}", std::process::id()));
-//! let log = folio::Growable::create(&path, 1 << 30)?;
-//! let address = log.address();
-//! assert_eq!(log.append(b"first")?, 0);
-//! assert_eq!(log.append(b", second")?, 5);
-//! log.grow(1 << 20)?;
-//! log.write_at(100_000, b"far behind")?;
-//! log.shrink(13)?;
-//! log.flush(..)?;
-//! assert_eq!(log.to_vec()?, b"first, second");
-//! assert_eq!(log.address(), address);
-//! # std::fs::remove_file(&path)?;
-//! # Ok::<(), std::io::Error>(())
-//! ```
-//!
-//! Threads: everything takes `&self`. Those that change the length take turns; those that read and
-//! write never wait for them, and see a length whose bytes are all there.
-//!
-//! Other processes may change the file's length too. What they add is not seen before
-//! [`Growable::refresh`]; what they cut off is a fault of kind
-//! [`Truncated`](crate::FaultKind::Truncated) until then. Processes that change the length of one
-//! file at the same time have to agree on it between themselves, with flock(2) say.
-//!
 //! Invariants:
 //! - `len` never exceeds the region's length, which is the capacity.
 //! - `len` is raised after the file has become that long, and lowered before it is cut. Only the
@@ -62,7 +38,31 @@ use crate::{Advice, Backing, Fork, GrowOptions, Lock, Protection, Residency, Vie
 const GROW: &str = "grow";
 
 /// A shared mapping of a file that grows and shrinks along with it, at an address that never
-/// changes. See the [module](self) documentation.
+/// changes.
+///
+/// ```
+/// # let path = std::env::temp_dir().join(format!("folio-doc-growable-{}", std::process::id()));
+/// let log = folio::Growable::create(&path, 1 << 30)?;
+/// let address = log.address();
+/// assert_eq!(log.append(b"first")?, 0);
+/// assert_eq!(log.append(b", second")?, 5);
+/// log.grow(1 << 20)?;
+/// log.write_at(100_000, b"far behind")?;
+/// log.shrink(13)?;
+/// log.flush(..)?;
+/// assert_eq!(log.to_vec()?, b"first, second");
+/// assert_eq!(log.address(), address);
+/// # std::fs::remove_file(&path)?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
+///
+/// Threads: everything takes `&self`. Those that change the length take turns; those that read and
+/// write never wait for them, and see a length whose bytes are all there.
+///
+/// Other processes may change the file's length too. What they add is not seen before
+/// [`Growable::refresh`]; what they cut off is a fault of kind
+/// [`Truncated`](crate::FaultKind::Truncated) until then. Processes that change the length of one
+/// file at the same time have to agree on it between themselves, with flock(2) say.
 pub struct Growable {
     region: Region,
     len: AtomicUsize,

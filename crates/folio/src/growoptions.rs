@@ -1,14 +1,6 @@
 //! The options of a growable mapping, and how one is made: the file is mapped over the whole
 //! capacity, of which only the bytes it has are there.
 //!
-//! ```
-//! # let path = std::env::temp_dir().join(format!("folio-doc-grow-{}", std::process::id()));
-//! let map = folio::Growable::options().sparse().or_create().open(&path, 1 << 40)?;
-//! map.grow(1 << 30)?; // takes no disk space yet
-//! map.write_at(1 << 29, b"in the middle of a hole")?;
-//! # std::fs::remove_file(&path)?;
-//! # Ok::<(), std::io::Error>(())
-//! ```
 
 use std::fs::File;
 use std::os::fd::AsFd;
@@ -23,6 +15,15 @@ use crate::{Backing, BackingKind, Growable, MapOptions, Protection, space};
 /// How a [`Growable`] is made and grows.
 ///
 /// By default: readable and writable, an existing file, disk space reserved as it grows.
+///
+/// ```
+/// # let path = std::env::temp_dir().join(format!("folio-doc-grow-{}", std::process::id()));
+/// let map = folio::Growable::options().sparse().or_create().open(&path, 1 << 40)?;
+/// map.grow(1 << 30)?; // takes no disk space yet
+/// map.write_at(1 << 29, b"in the middle of a hole")?;
+/// # std::fs::remove_file(&path)?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct GrowOptions {
     pub(crate) sparse: bool,

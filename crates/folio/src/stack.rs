@@ -12,19 +12,6 @@
 //! 3. [`Stack::touched`] tells how deep it went, and [`Stack::discard`] gives the pages back, so
 //!    that the stack is as new.
 //!
-//! ```
-//! let mut stack = folio::Stack::new(256 << 10)?;
-//! let sum = stack.run(|| (1..=100).sum::<u32>());
-//! assert_eq!(sum, 5050);
-//! assert!((1..64 << 10).contains(&stack.touched()?));
-//! # Ok::<(), folio::Error>(())
-//! ```
-//!
-//! Whoever runs past an end touches a guard and gets SIGSEGV, whose address
-//! [`Stack::overflow`] tells apart from other bad ones. Rust code touches every page of a large
-//! frame in order, so that it cannot step over a guard (`-Z stack-probes`, on by default); for C
-//! code see `-fstack-clash-protection`, or ask for a larger guard.
-//!
 //! Invariant: the guards are reserved and never mapped, so nothing else can come to lie there while
 //! the stack exists.
 #![allow(unsafe_code)]
@@ -43,7 +30,20 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::range::round_up;
 use crate::{Advice, Backing, Discard, MapOptions, Mapping, Reservation, switch};
 
-/// A stack with a guard at both ends. See the [module](self) documentation.
+/// A stack with a guard at both ends.
+///
+/// ```
+/// let mut stack = folio::Stack::new(256 << 10)?;
+/// let sum = stack.run(|| (1..=100).sum::<u32>());
+/// assert_eq!(sum, 5050);
+/// assert!((1..64 << 10).contains(&stack.touched()?));
+/// # Ok::<(), folio::Error>(())
+/// ```
+///
+/// Whoever runs past an end touches a guard and gets SIGSEGV, whose address
+/// [`Stack::overflow`] tells apart from other bad ones. Rust code touches every page of a large
+/// frame in order, so that it cannot step over a guard (`-Z stack-probes`, on by default); for C
+/// code see `-fstack-clash-protection`, or ask for a larger guard.
 pub struct Stack {
     /// The stack proper; the rest of the reservation is the guards.
     mapping: Mapping,
