@@ -75,6 +75,10 @@ fn main() -> ExitCode {
 }
 
 fn run(options: Options) -> std::io::Result<()> {
+    let document = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/compare.md");
+    if options.markdown {
+        report::check(&document)?;
+    }
     let dir = options.dir.unwrap_or_else(|| {
         let memory = PathBuf::from("/dev/shm");
         if memory.is_dir() { memory } else { std::env::temp_dir() }
@@ -115,7 +119,7 @@ fn run(options: Options) -> std::io::Result<()> {
         fs::write(path, report::json(&setting, &harness.outcomes))?;
     }
     if options.markdown {
-        report::update(&here.join("../docs/compare.md"), &setting, &harness.outcomes)?;
+        report::update(&document, &setting, &harness.outcomes)?;
     }
     Ok(())
 }

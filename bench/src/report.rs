@@ -132,18 +132,28 @@ fn quoted(text: &str) -> String {
     format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
+/// Whether [`update`] will find its place: to be asked before minutes are spent.
+pub(crate) fn check(document: &Path) -> io::Result<()> {
+    parts(document).map(drop)
+}
+
 /// Replaces what stands between the two marks in a document.
 pub(crate) fn update(document: &Path, setting: &Setting, outcomes: &[Outcome]) -> io::Result<()> {
-    let old = fs::read_to_string(document)?;
-    let marks = old.split_once(BEGIN).and_then(|(before, rest)| {
-        let (_, after) = rest.split_once(END)?;
-        Some((before, after))
-    });
-    let Some((before, after)) = marks else {
-        let reason = format!("{} lacks the marks {BEGIN} and {END}", document.display());
-        return Err(io::Error::other(reason));
-    };
+    let (before, after) = parts(document)?;
     fs::write(document, format!("{before}{BEGIN}\n{}{END}{after}", markdown(setting, outcomes)))
+}
+
+/// What stands before the first mark and after the second.
+fn parts(document: &Path) -> io::Result<(String, String)> {
+    let fail = |reason: &dyn std::fmt::Display| {
+        io::Error::other(format!("{}: {reason}", document.display()))
+    };
+    let text = fs::read_to_string(document).map_err(|error| fail(&error))?;
+    let marks = text.split_once(BEGIN).and_then(|(before, rest)| {
+        let (_, after) = rest.split_once(END)?;
+        Some((before.to_owned(), after.to_owned()))
+    });
+    marks.ok_or_else(|| fail(&format!("lacks the marks {BEGIN} and {END}")))
 }
 
 fn markdown(setting: &Setting, outcomes: &[Outcome]) -> String {
