@@ -128,6 +128,7 @@ fn every_advice_reaches_the_kernel_or_says_why_not() {
     let files = Files::new();
     let path = files.file("f", &noise(64 << 10));
     let (file, memory) = (vec![path.as_str()], vec!["-a", "4M"]);
+    let populated = vec!["-a", "4M", "--populate"];
     let cases = [
         ("normal", &file, None),
         ("random", &file, Some("random-advised")),
@@ -139,7 +140,7 @@ fn every_advice_reaches_the_kernel_or_says_why_not() {
         ("populate-write", &memory, None),
         ("huge-pages", &memory, Some("huge-page-advised")),
         ("no-huge-pages", &memory, Some("no-huge-page-advised")),
-        ("collapse", &memory, None),
+        ("collapse", &populated, None),
         ("mergeable", &memory, Some("merge-advised")),
         ("unmergeable", &memory, None),
         ("dont-dump", &memory, Some("do-not-dump")),
@@ -158,6 +159,9 @@ fn every_advice_reaches_the_kernel_or_says_why_not() {
         let report = ran.json();
         if let Some(flag) = flag {
             assert!(has_flag(&report, flag), "{advice}: {}", report["flags"]);
+        }
+        if advice == "collapse" {
+            assert_eq!(number(&report, "transparent_huge_bytes"), 4 * MIB);
         }
         if advice.starts_with("populate") {
             assert_eq!(number(&report, "resident_bytes"), number(&report, "pages") * 4096);
