@@ -244,7 +244,7 @@ fn means(range: AnyRange, len: usize) -> Option<(usize, usize)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn any_range_touches_the_pages_around_it_or_is_an_error(
