@@ -315,3 +315,34 @@ pub fn lock_future() {
     let result = unsafe { libc::mlockall(libc::MCL_FUTURE) };
     assert_eq!(result, 0, "{}", std::io::Error::last_os_error());
 }
+
+/// Mappings of a page each, as many as there can be: the limit of them is reached.
+pub struct Crowd(Vec<usize>);
+
+impl Crowd {
+    pub fn new() -> Self {
+        let mut addresses = Vec::with_capacity(1 << 20);
+        loop {
+            // Neighbours differ in protection, so that the kernel does not merge them.
+            let protection =
+                if addresses.len() % 2 == 0 { libc::PROT_READ } else { libc::PROT_NONE };
+            let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+            // SAFETY: without MAP_FIXED no existing mapping is touched.
+            let at = unsafe { libc::mmap(std::ptr::null_mut(), page(), protection, flags, -1, 0) };
+            if at == libc::MAP_FAILED {
+                return Self(addresses);
+            }
+            addresses.push(at as usize);
+        }
+    }
+}
+
+impl Drop for Crowd {
+    fn drop(&mut self) {
+        for &address in &self.0 {
+            let at = std::ptr::with_exposed_provenance_mut(address);
+            // SAFETY: one of the pages mapped above, which nobody else knows.
+            unsafe { libc::munmap(at, page()) };
+        }
+    }
+}
