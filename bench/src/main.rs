@@ -85,7 +85,7 @@ fn run(options: Options) -> std::io::Result<()> {
     });
     let machine = machine::line();
     let pinned = machine::pin();
-    let (len, rounds, turn) = if options.quick { (64 << 20, 5, 2e6) } else { (1 << 30, 25, 10e6) };
+    let (len, rounds, turn) = if options.quick { (64 << 20, 5, 2e6) } else { (1 << 30, 35, 10e6) };
     let mut harness = Harness { rounds, turn, only: options.only.clone(), outcomes: Vec::new() };
     {
         let large = Scratch::full(&dir, "large", len)?;

@@ -61,7 +61,6 @@ pub(crate) fn rows(harness: &mut Harness, large: &Scratch) {
     for (name, scan) in scans {
         harness
             .row(GROUP, format!("{name}, {size}, guarded slice, pages mapped"))
-            .rounds(15)
             .by(Folio, || {
                 // SAFETY: nobody changes the file meanwhile.
                 black_box(unsafe { folio.guarded(scan) }.unwrap());
