@@ -10,8 +10,9 @@
 //!    and folio's handler goes in front again: the next signal ends the process as it would have,
 //!    the next fault of folio's own does not.
 //!
-//! One thing cannot be kept: a handler that was installed without SA_ONSTACK runs on the alternate
-//! stack where the thread has one, since folio's must (a stack overflow leaves no other).
+//! folio's handler runs on the alternate stack where the thread has one, since a stack overflow
+//! leaves no other; a handler that was installed without SA_ONSTACK runs on the interrupted stack
+//! all the same ([`crate::interrupted`]).
 #![allow(unsafe_code)]
 
 use core::ffi::{c_int, c_void};
@@ -19,6 +20,7 @@ use core::mem::MaybeUninit;
 use core::ptr;
 use core::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 
+use crate::interrupted;
 use crate::sys::Errno;
 
 type Handler = extern "C" fn(c_int, *mut libc::siginfo_t, *mut c_void);
@@ -118,14 +120,22 @@ pub(crate) unsafe fn pass_on(signal: c_int, info: *mut libc::siginfo_t, context:
         handler => {
             // SAFETY: by the caller's contract.
             unsafe { set_mask(signal, action, context) };
-            if action.sa_flags & libc::SA_SIGINFO != 0 {
-                // SAFETY: with SA_SIGINFO the address is a function of these three arguments.
-                let handler: Handler = unsafe { core::mem::transmute(handler) };
-                handler(signal, info, context);
+            let call = || {
+                if action.sa_flags & libc::SA_SIGINFO != 0 {
+                    // SAFETY: with SA_SIGINFO the address is a function of these three arguments.
+                    let handler: Handler = unsafe { core::mem::transmute(handler) };
+                    handler(signal, info, context);
+                } else {
+                    // SAFETY: without SA_SIGINFO it is a function of one argument.
+                    let handler: extern "C" fn(c_int) = unsafe { core::mem::transmute(handler) };
+                    handler(signal);
+                }
+            };
+            if action.sa_flags & libc::SA_ONSTACK != 0 {
+                call();
             } else {
-                // SAFETY: without SA_SIGINFO it is a function of one argument.
-                let handler: extern "C" fn(c_int) = unsafe { core::mem::transmute(handler) };
-                handler(signal);
+                // SAFETY: by the caller's contract the context is the kernel's.
+                unsafe { interrupted::run(&*context.cast(), 0..0, call) };
             }
             stay_in_front(signal, previous);
         }

@@ -34,7 +34,7 @@ use crate::guard::{Guard, GuardSlot, REGISTRY};
 use crate::pagehook::{PageFault, PageOutcome};
 use crate::range::round_down;
 use crate::sys::{self, Errno};
-use crate::{arch, chain, spare};
+use crate::{arch, chain, interrupted, spare};
 
 static INSTALLED: AtomicU32 = AtomicU32::new(0);
 static INSTALLING: Mutex<()> = Mutex::new(());
@@ -122,7 +122,15 @@ fn handle(signal: c_int, info: &libc::siginfo_t, context: &mut libc::ucontext_t)
             let fault = PageFault { address, write, signal };
             // SAFETY: the hook stays until `PageHook` is dropped, which no thread that touches
             // these addresses allows (contract of `pagehook::attach`).
-            if unsafe { &*hook }.fill_page(&fault) == PageOutcome::Filled {
+            let hook = unsafe { &*hook };
+            let mut outcome = PageOutcome::Failed;
+            // SAFETY: the context is the kernel's.
+            unsafe {
+                interrupted::run(context, slot.start()..slot.end(), || {
+                    outcome = hook.fill_page(&fault);
+                });
+            }
+            if outcome == PageOutcome::Filled {
                 return true;
             }
             return arch::land(context, address, reach, sign.0);

@@ -69,6 +69,7 @@ pub mod growable;
 mod growoptions;
 mod guard;
 mod handler;
+mod interrupted;
 pub mod mapping;
 pub mod memfd;
 pub mod memory;

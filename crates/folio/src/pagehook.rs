@@ -5,7 +5,8 @@
 //! 2. A thread touches such a page. The handler runs on that thread, finds the addresses in the
 //!    registry and calls the hook: from a signal handler, but at an instruction that touched a
 //!    mapping, so a hook may allocate, lock and block as far as the code that touches its pages
-//!    holds nothing it needs.
+//!    holds nothing it needs. It runs on the stack of that code, unless that stack is itself among
+//!    the addresses: there is the room that the code had.
 //! 3. The hook makes the page present and answers [`PageOutcome::Filled`]: the instruction is run
 //!    again. Or it answers [`PageOutcome::Failed`]: an access through folio's copying view returns
 //!    the fault; any other one goes to whoever handled the signal before folio.
@@ -122,5 +123,46 @@ impl Drop for PageHook {
 impl fmt::Debug for PageHook {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "PageHook({:#x}..{:#x})", self.slot.start(), self.slot.end())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Mapping, Protection, arch};
+
+    struct Fails;
+
+    impl FillPage for Fails {
+        fn fill_page(&self, _: &PageFault) -> PageOutcome {
+            PageOutcome::Failed
+        }
+    }
+
+    #[test]
+    fn a_page_that_cannot_be_filled_ends_a_copy_from_it_and_a_copy_to_it() {
+        const PAGE: usize = 4096;
+        // The addresses must hold no folio mapping that somebody operates on; nobody does.
+        let mut map = Mapping::options().write().anonymous(3 * PAGE).unwrap();
+        map.protect(PAGE.., Protection::NONE).unwrap();
+        let start = map.as_mut_ptr();
+        // SAFETY: the addresses stay mapped, and this thread alone touches them.
+        let hook = unsafe { attach(map.address()..map.address() + 3 * PAGE, Box::new(Fails)) };
+        let mut buf = [1; 3 * PAGE];
+        for count in [1, 8, 60, 500, 5000] {
+            for back in
+                [0, 1, 7, count / 2, count - 1].into_iter().filter(|&back| back < count.min(PAGE))
+            {
+                let from = start.wrapping_add(PAGE - back);
+                // SAFETY: the range lies in the mapping, and `buf` has room for it.
+                let out = unsafe { arch::copy_out(from, buf.as_mut_ptr(), count) };
+                assert_eq!(out.value as usize, count - back);
+                assert_ne!(out.sign, 0);
+                // SAFETY: as above.
+                let back_in = unsafe { arch::copy_in(buf.as_ptr(), from, count) };
+                assert_eq!((back_in.value, back_in.sign != 0), (out.value, true));
+            }
+        }
+        drop(hook);
     }
 }

@@ -318,6 +318,32 @@ fn a_handler_on_the_alternate_stack_sees_what_it_saw() {
     });
 }
 
+/// Uses more stack than an alternate stack has.
+extern "C" fn deep(signal: c_int) {
+    let room = std::hint::black_box([signal as u8; 64 << 10]);
+    note("deep", &[u64::from(room[room.len() - 1]), mask()]);
+    repair();
+}
+
+#[test]
+fn a_handler_that_asked_for_no_alternate_stack_has_the_room_it_had() {
+    let name = "a_handler_that_asked_for_no_alternate_stack_has_the_room_it_had";
+    let ended = same_without_folio(name, |folio| {
+        handle(libc::SIGSEGV, deep as *const () as usize, 0, &[libc::SIGUSR1]);
+        handle(libc::SIGBUS, deep as *const () as usize, 0, &[]);
+        folio();
+        // SAFETY: raise(3) takes a number.
+        unsafe { libc::raise(libc::SIGSEGV) };
+        let pages = foreign_lost_pages();
+        LOST.store(pages.expose_provenance(), Ordering::Relaxed);
+        touch(pages.wrapping_add(40));
+        folio();
+        note("done", &[]);
+    });
+    ended.assert_success();
+    assert_eq!(ended.notes.len(), 3);
+}
+
 #[test]
 fn a_handler_that_resets_itself_gets_one_signal() {
     let ended = same_without_folio("a_handler_that_resets_itself_gets_one_signal", |folio| {

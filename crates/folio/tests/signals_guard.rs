@@ -279,7 +279,7 @@ fn threads_that_fault_on_one_page_at_once_lose_no_write() {
     const THREADS: usize = 4;
     let scratch = Scratch::new();
     let path = scratch.file("file", &[]);
-    for _ in 0..ROUNDS {
+    for _ in 0..4 * ROUNDS {
         set_len(&path, 2 * PAGE as u64);
         let map = Mapping::options().write().open(&path).unwrap();
         set_len(&path, 0);
