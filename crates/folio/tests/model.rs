@@ -375,7 +375,7 @@ impl World {
                 let fits = 0 < at && at < part.len && (part.lead() + at).is_multiple_of(page());
                 // Half of the time at a page that fits.
                 let near = ((part.lead() + at) / page() * page()).saturating_sub(part.lead());
-                let (at, fits) = if at % 2 == 0 && 0 < near && near < part.len {
+                let (at, fits) = if at.is_multiple_of(2) && 0 < near && near < part.len {
                     (near, true)
                 } else {
                     (at, fits)
