@@ -142,4 +142,8 @@ impl Seek for Cursor<'_> {
         self.set_position(at);
         Ok(at)
     }
+
+    fn stream_position(&mut self) -> io::Result<u64> {
+        Ok(self.at)
+    }
 }
