@@ -1,6 +1,7 @@
 //! `folio map`: map, touch, look, tell.
 
 use std::io::{self, IsTerminal, Write};
+use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use clap::ColorChoice;
@@ -14,9 +15,6 @@ use crate::report::{Events, Report};
 use crate::table::{self, Page};
 use crate::touch::Pages;
 use crate::{raw, source, terminal};
-
-/// Bytes populated at a time.
-const STEP_BYTES: usize = 64 << 20;
 
 /// Maps, touches, and writes the result to standard output.
 ///
@@ -46,15 +44,13 @@ pub fn run(arguments: &Map, color: ColorChoice) -> Result<(), Failure> {
     }
 }
 
-/// Populates and advises.
+/// Populates, with as many threads as there are processors, and advises.
 fn prepare(map: &Mapping, arguments: &Map) -> folio::Result<()> {
     if arguments.populate {
         progress::watch("populating", Unit::Bytes, map.len() as u64, |done| {
-            (0..map.len()).step_by(STEP_BYTES).try_for_each(|start| -> folio::Result<()> {
-                let end = map.len().min(start.saturating_add(STEP_BYTES));
-                map.populate(start..end)?;
-                done.store(end as u64, Ordering::Relaxed);
-                Ok(())
+            map.populate_with(.., 0, |progress| {
+                done.store(progress.done_bytes as u64, Ordering::Relaxed);
+                ControlFlow::Continue(())
             })
         })?;
     }
