@@ -3,6 +3,7 @@
 mod common;
 
 use std::fs::OpenOptions;
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
@@ -55,6 +56,32 @@ fn populating_and_advice_that_meet_a_fault_are_reported() {
         assert_eq!(report["fault"]["kind"], "truncated");
         assert_eq!(report["fault"]["offset"], json!(4096));
     }
+}
+
+#[test]
+fn a_device_that_lost_its_end_is_an_io_error() {
+    const KEPT: u64 = 1 << 20;
+    let files = Files::new();
+    let image = files.file("image", &noise(4 * KEPT as usize));
+    let losetup = |arguments: &[&str]| Command::new("losetup").args(arguments).output();
+    let device = match losetup(&["--find", "--show", "--read-only", &image]) {
+        Ok(output) if output.status.success() => String::from_utf8(output.stdout).unwrap(),
+        _ => return println!("skipped: no loop device (root, losetup)"),
+    };
+    let device = device.trim();
+    OpenOptions::new().write(true).open(&image).unwrap().set_len(KEPT).unwrap();
+    // No read-ahead, so that the first page lost is the first fault.
+    let touched = map_json(&["--touch", "all", "--advise", "random", device]);
+    let raw = run(&["map", "--output", "raw", device]);
+    let _ = losetup(&["--detach", device]);
+    for ran in [&touched, &raw] {
+        assert_eq!(ran.code, 1);
+        assert!(ran.line().contains("I/O error at offset 1048576"), "{}", ran.line());
+        assert!(ran.line().contains("dmesg"), "{}", ran.line());
+    }
+    assert_eq!(touched.report()["fault"]["kind"], "io");
+    assert_eq!(touched.report()["fault"]["offset"], json!(KEPT));
+    assert!(raw.stdout == noise(KEPT as usize));
 }
 
 #[test]
