@@ -14,7 +14,7 @@ use crate::progress::{self, Unit};
 use crate::report::{Events, Report};
 use crate::table::{self, Page};
 use crate::touch::Pages;
-use crate::{raw, source, terminal};
+use crate::{raw, size, source, terminal};
 
 /// Maps, touches, and writes the result to standard output.
 ///
@@ -26,7 +26,7 @@ pub fn run(arguments: &Map, color: ColorChoice) -> Result<(), Failure> {
     match prepare(&map, arguments) {
         Ok(()) => {
             rehearse();
-            touch(&map, arguments, &mut events);
+            touch(&map, arguments, &mut events)?;
         }
         // There is something to report on.
         Err(error) if error.fault().is_some() => events.error = Some(error),
@@ -58,11 +58,18 @@ fn prepare(map: &Mapping, arguments: &Map) -> folio::Result<()> {
 }
 
 /// Touches pages and reads the bytes to show, and counts the faults of both.
-fn touch(map: &Mapping, arguments: &Map, events: &mut Events) {
+fn touch(map: &Mapping, arguments: &Map, events: &mut Events) -> Result<(), Failure> {
     let pages = Pages::of(map);
     let touch = arguments.touch();
+    let shown = arguments.bytes().min(map.len());
+    if events.bytes.try_reserve_exact(shown).is_err() {
+        let size = size::exact(shown as u64);
+        return Err(Failure::new(format!(
+            "cannot show {size}: no memory for them: show fewer, or take them by --output raw"
+        )));
+    }
     // Written to, so that it is in memory before faults are counted.
-    events.bytes = vec![0xff; arguments.bytes().min(map.len())];
+    events.bytes.resize(shown, 0xff);
     progress::watch("touching", Unit::Pages, pages.chosen(touch), |done| {
         let scope = FaultScope::thread();
         (events.touched_pages, events.error) = pages.touch(touch, done);
@@ -73,6 +80,7 @@ fn touch(map: &Mapping, arguments: &Map, events: &mut Events) {
             events.error.get_or_insert(error);
         }
     });
+    Ok(())
 }
 
 /// Runs through all that [`touch`] does once, so that the faults of the program's own code and

@@ -54,6 +54,18 @@ fn a_range_behind_the_end_is_refused_with_the_way_out() {
 }
 
 #[test]
+fn more_bytes_than_memory_are_refused_and_not_died_of() {
+    let files = Files::new();
+    fails(&["--bytes", "64T", "-a", "64T", "-p", "r", "-t", "none"], &["64 TiB", "raw"]);
+    let path = files.file("sparse", b"");
+    // Not every file system has so large files.
+    let _ = OpenOptions::new().write(true).open(&path).unwrap().set_len(64 << 40);
+    if fs::metadata(&path).unwrap().len() > 0 {
+        fails(&["--bytes", "64T", &path], &["64 TiB", "--output raw"]);
+    }
+}
+
+#[test]
 fn what_cannot_be_mapped_says_so() {
     let files = Files::new();
     fails(&["/dev/zero"], &["/dev/zero", "--length"]);
