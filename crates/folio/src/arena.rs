@@ -12,6 +12,8 @@
 //!   from a to b owns `a..b`, and a piece that ends at `used` is the last.
 //! - Bytes below `committed` are mapped, readable and writable until `reset` or `drop`, both of
 //!   which need the arena exclusively.
+//! - No step is guarded: zeros in the place of broken memory are no values of most types. As with any
+//!   heap, memory that breaks ends the process.
 //! - `committed` is a multiple of the page size of the last step, and changes only under the lock.
 #![allow(unsafe_code)]
 
@@ -23,15 +25,17 @@ use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use std::sync::Mutex;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::options::Placement;
 use crate::range::round_up;
-use crate::{Backing, MapOptions, Memory, Reservation};
+use crate::{Backing, MapOptions, Mapping, Protection, Reservation, Sharing};
 
 const ALLOCATE: &str = "allocate from an arena of";
 /// Bytes of the smallest and the largest step that is not a single large allocation.
 const STEPS: core::ops::RangeInclusive<usize> = 1 << 20..=64 << 20;
 
 /// A bump allocator on reserved address space: memory is committed in steps as it is handed out,
-/// and taken back all at once. Values in it are not dropped: their destructors are not run.
+/// and taken back all at once. Values in it are not dropped: their destructors are not run. As with
+/// any heap, memory that breaks (MADV_HWPOISON in madvise(2)) ends the process.
 ///
 /// ```
 /// let mut arena = folio::Arena::new(1 << 30)?;
@@ -57,7 +61,7 @@ pub struct Arena {
     page: usize,
     used: AtomicUsize,
     committed: AtomicUsize,
-    steps: Mutex<Vec<Memory>>,
+    steps: Mutex<Vec<Mapping>>,
 }
 
 impl Arena {
@@ -125,7 +129,7 @@ impl Arena {
     ///
     /// # Errors
     /// [`ErrorKind::OutOfRange`] where the capacity is used up, and what
-    /// [`MapOptions::memory`] fails with: ENOMEM, say.
+    /// [`MapOptions::anonymous`] fails with: ENOMEM, say.
     pub fn alloc_layout(&self, layout: Layout) -> Result<NonNull<u8>> {
         if layout.size() == 0 {
             return Ok(dangling(layout));
@@ -148,25 +152,21 @@ impl Arena {
     /// allocated is gone, which the borrow checker sees to.
     ///
     /// # Errors
-    /// What mmap(2) fails with: ENOMEM at the limit of mappings (vm.max_map_count); the arena can be
-    /// reset again. The fault, if memory of it broke; the memory has been given back.
+    /// What mmap(2) fails with: ENOMEM at the limit of mappings (vm.max_map_count). The arena can be
+    /// reset again.
     pub fn reset(&mut self) -> Result<()> {
         *self.used.get_mut() = 0;
-        let mut fault = None;
         let steps = self.steps.get_mut().unwrap_or_else(|poisoned| poisoned.into_inner());
         while let Some(step) = steps.pop() {
             let len = step.len();
             if let Err(refused) = step.close() {
                 let (step, error) = refused.into_parts();
-                if error.fault().is_none() {
-                    steps.push(step);
-                    return Err(error);
-                }
-                fault = fault.or(Some(error));
+                steps.push(step);
+                return Err(error);
             }
             *self.committed.get_mut() -= len;
         }
-        fault.map_or(Ok(()), Err)
+        Ok(())
     }
 
     /// Makes sure that bytes up to `end` are mapped.
@@ -184,10 +184,17 @@ impl Arena {
         if end <= committed {
             return Ok(());
         }
-        let wanted = committed.clamp(*STEPS.start(), *STEPS.end()).max(end - committed);
         let left = self.capacity() - committed;
-        let len = round_up(wanted, self.page).map_or(left, |len| len.min(left));
-        let step = self.options.clone().inside(&self.space, committed).memory(len)?;
+        let whole = |len| round_up(len, self.page).map_or(left, |len| len.min(left));
+        let least = whole(end - committed);
+        let len = whole(committed.clamp(*STEPS.start(), *STEPS.end())).max(least);
+        let map = |len| self.options.clone().inside(&self.space, committed).anonymous(len);
+        let step = map(len).or_else(|error| match error.raw_os_error() {
+            // Near a limit a small step may do where a large one does not.
+            Some(libc::ENOMEM) if least < len => map(least),
+            _ => Err(error),
+        })?;
+        let len = step.len();
         steps.push(step);
         self.committed.store(committed + len, Release);
         Ok(())
@@ -229,17 +236,26 @@ impl MapOptions {
     /// ```
     ///
     /// # Errors
-    /// As [`Arena::new`]; [`ErrorKind::Invalid`] for options that place the memory, and, at the
-    /// first allocation, for those that [`memory`](Self::memory) refuses.
+    /// As [`Arena::new`]; [`ErrorKind::Invalid`] for options that place the memory, for shared or
+    /// droppable memory or another protection than reading and writing, and for huge pages that are
+    /// not reserved.
     pub fn arena(&self, capacity: usize) -> Result<Arena> {
-        if !matches!(self.placement, crate::options::Placement::Anywhere) {
-            let reason = "an arena is placed by its reservation";
-            return Err(Error::kind_of(
-                "make an arena of",
-                &Backing::ANONYMOUS,
-                ErrorKind::Invalid,
-                reason,
-            ));
+        let both = Protection::READ | Protection::WRITE;
+        let reason = if !matches!(self.placement, Placement::Anywhere) {
+            Some("an arena is placed by its reservation")
+        } else if self.sharing == Some(Sharing::Shared)
+            || self.protection.is_some_and(|protection| protection != both)
+            || self.droppable
+        {
+            Some("the memory of an arena is private, readable and writable")
+        } else if self.huge.is_some() && self.no_reserve {
+            Some("an arena cannot do without huge pages that turn out to be missing")
+        } else {
+            None
+        };
+        if let Some(reason) = reason {
+            let none = &Backing::ANONYMOUS;
+            return Err(Error::kind_of("make an arena of", none, ErrorKind::Invalid, reason));
         }
         let base = rustix::param::page_size();
         let transparent = if self.transparent { crate::HugePage::Mib2.bytes() } else { base };
@@ -247,7 +263,7 @@ impl MapOptions {
         let capacity = round_up(capacity, page).unwrap_or(usize::MAX);
         Ok(Arena {
             space: Reservation::aligned(capacity, page)?,
-            options: self.clone(),
+            options: self.clone().private().write(),
             page,
             used: AtomicUsize::new(0),
             committed: AtomicUsize::new(0),

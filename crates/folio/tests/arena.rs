@@ -51,6 +51,26 @@ fn a_full_arena_refuses_and_what_fits_still_goes_in() {
 }
 
 #[test]
+fn near_a_limit_of_memory_it_hands_out_what_there_is() {
+    common::in_child(|| {
+        let arena = Arena::new(1 << 30).unwrap();
+        let status = std::fs::read_to_string("/proc/self/status").unwrap();
+        let field = status.lines().find_map(|line| line.strip_prefix("VmData:")).unwrap();
+        let kib: u64 = field.trim().trim_end_matches(" kB").parse().unwrap();
+        // A failure that finds no memory to say so must not wait for ever.
+        // SAFETY: takes a number (alarm(2)).
+        unsafe { libc::alarm(20) };
+        common::limit(libc::RLIMIT_DATA, (kib << 10) + 5 * MIB as u64 + MIB as u64 / 2);
+        let piece = layout(MIB, 1);
+        // Steps of 1, 1 and 2 MiB; the next would be 4.
+        assert!((0..5).all(|_| arena.alloc_layout(piece).is_ok()));
+        let error = arena.alloc_layout(piece).unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(libc::ENOMEM));
+        assert_eq!(arena.used(), 5 * MIB);
+    });
+}
+
+#[test]
 fn reset_gives_every_page_back_and_what_comes_after_is_zeros() {
     let mut arena = Arena::new(64 * MIB).unwrap();
     for round in 0..3 {
@@ -106,10 +126,17 @@ fn steps_are_of_the_pages_asked_for() {
     let resident = mincore(std::ptr::from_mut(piece).addr(), arena.committed()).unwrap();
     assert!(resident.iter().all(|&page| page));
 
-    let placed = MapOptions::new().near(1 << 40).arena(MIB).unwrap_err();
-    assert_eq!(placed.kind(), ErrorKind::Invalid);
-    let shared = MapOptions::new().shared().arena(MIB).unwrap();
-    assert_eq!(shared.alloc(1).unwrap_err().kind(), ErrorKind::Invalid);
+    for options in [
+        MapOptions::new().near(1 << 40),
+        MapOptions::new().shared(),
+        MapOptions::new().droppable(),
+        MapOptions::new().protection(folio::Protection::READ),
+        MapOptions::new().huge_pages(HugePage::Mib2).no_reserve(),
+    ] {
+        assert_eq!(options.arena(MIB).unwrap_err().kind(), ErrorKind::Invalid);
+    }
+    let offset = MapOptions::new().offset(1).arena(MIB).unwrap();
+    assert_eq!(offset.alloc(1).unwrap_err().kind(), ErrorKind::Invalid);
 }
 
 proptest! {
