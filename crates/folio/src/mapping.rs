@@ -287,7 +287,7 @@ impl Mapping {
         range: impl RangeBounds<usize>,
         how: Discard,
     ) -> Result<Range<usize>> {
-        self.region.fickle |= how == Discard::Lazily;
+        self.region.fickle |= matches!(how, Discard::Lazily | Discard::Guard);
         self.region.change_pages(range, how.raw(), "discard")
     }
 
@@ -480,7 +480,11 @@ impl Mapping {
     pub(crate) fn is_memory(&self) -> bool {
         self.region.backing.kind() == BackingKind::Anonymous
             && self.region.sharing == Sharing::Private
-            && !self.region.fickle
+    }
+
+    /// Whether pages of it may vanish, or raise SIGSEGV, without anybody changing them.
+    pub(crate) fn is_fickle(&self) -> bool {
+        self.region.fickle
     }
 }
 

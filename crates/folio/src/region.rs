@@ -48,7 +48,8 @@ pub(crate) struct Region {
     /// Whether any page may be writable.
     writable: AtomicBool,
     slot: AtomicPtr<GuardSlot>,
-    /// Some pages may turn to zeros whenever the kernel likes (MADV_FREE, MAP_DROPPABLE).
+    /// Some pages may turn to zeros whenever the kernel likes (MADV_FREE, MAP_DROPPABLE), or
+    /// are guards (MADV_GUARD_INSTALL).
     pub(crate) fickle: bool,
     /// The process that has the region, where a forked child does not inherit it.
     pub(crate) only_in: Option<u32>,

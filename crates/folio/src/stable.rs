@@ -38,7 +38,15 @@ impl Mapping {
     /// [`ErrorKind::Invalid`] if somebody can; the reason says what is missing. What mprotect(2)
     /// fails with. The mapping comes back.
     pub fn into_stable(mut self) -> Result<Stable, Refused<Self>> {
-        let proof = if self.is_memory() { Ok(()) } else { sealed(&self) };
+        let proof = if self.is_fickle() {
+            let reason =
+                "its pages may vanish: it is droppable, or was discarded lazily or guarded";
+            Err(Error::kind_of("call stable", self.backing(), ErrorKind::Invalid, reason))
+        } else if self.is_memory() {
+            Ok(())
+        } else {
+            sealed(&self)
+        };
         let ready = proof.and_then(|()| self.check().map_err(Error::from)).and_then(|()| {
             let executable = self.protection().contains(Protection::EXEC);
             let readable =

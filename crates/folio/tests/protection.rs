@@ -3,7 +3,7 @@
 mod common;
 
 use common::{End, Scratch, fork, memfd, page, pattern, peek, poke, vma_at};
-use folio::{ErrorKind, FaultKind, Mapping, Protection};
+use folio::{ErrorKind, FaultKind, MapOptions, Mapping, Protection};
 
 const READ: Protection = Protection::READ;
 const WRITE: Protection = Protection::WRITE;
@@ -150,6 +150,24 @@ fn only_bytes_that_nobody_can_change_become_stable() {
     let shared = Mapping::options().write().anonymous(page()).unwrap();
     shared.write_at(0, &pattern(10)).unwrap();
     refused(shared);
+}
+
+#[test]
+fn memory_with_guards_does_not_become_a_slice_that_kills() {
+    let memory = MapOptions::new().private().write().anonymous(3 * page()).unwrap();
+    let sealed = memfd(&pattern(3 * page()));
+    common::seal(&sealed, libc::F_SEAL_WRITE | libc::F_SEAL_SHRINK);
+    let sealed = Mapping::options().keep_file().map(&sealed).unwrap();
+    for mut map in [memory, sealed] {
+        if map.discard(page()..2 * page(), folio::Discard::Guard).is_err() {
+            common::skip("guards in this kind of memory");
+            continue;
+        }
+        let refused = map.into_stable().unwrap_err();
+        assert_eq!(refused.error().kind(), ErrorKind::Invalid);
+        assert!(refused.to_string().contains("guarded"), "{refused}");
+        refused.into_value().read_at(0, &mut [0]).unwrap();
+    }
 }
 
 #[test]
