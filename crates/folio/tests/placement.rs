@@ -87,6 +87,16 @@ fn an_exact_address_that_disagrees_with_the_offset_is_misaligned() {
 }
 
 #[test]
+fn nothing_is_ever_mapped_at_address_0() {
+    // Root may; a null pointer is no slice.
+    let options = MapOptions::new().exactly_at(0);
+    let error = options.memory(page()).unwrap_err();
+    assert!(error.kind() == ErrorKind::Invalid || error.raw_os_error() == Some(libc::EPERM));
+    options.anonymous(page()).unwrap_err();
+    assert!(vma_at(0).is_none());
+}
+
+#[test]
 fn a_reservation_is_inaccessible_address_space_and_costs_no_memory() {
     let space = Reservation::new(64 << 30).unwrap();
     assert_eq!(space.len(), 64 << 30);
