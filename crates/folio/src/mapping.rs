@@ -421,6 +421,7 @@ impl Mapping {
                     }
                     return Err(Error::os(RESIZE, &region.backing, errno)
                         .hint_for(libc::ENOMEM, "let it move, or free addresses behind it")
+                        .hint_for(libc::EINVAL, "huge pages from the pool only shrink")
                         .hint_for(libc::EFAULT, "it was split by protecting or advising a range"));
                 }
             }

@@ -100,6 +100,9 @@ fn splitting_shrinking_and_discarding_give_huge_pages_back() {
     assert_eq!(right.to_vec().unwrap(), vec![7; 2 * MIB2 - 5]);
     right.resize(MIB2, true).unwrap();
     assert_eq!(pool.free(), before - 1);
+    let error = right.resize(3 * MIB2, true).unwrap_err();
+    assert!(error.to_string().contains("only shrink"), "{error}");
+    assert_eq!(right.to_vec().unwrap(), vec![7; MIB2]);
     assert_eq!(right.flush(1..2).unwrap(), 0..MIB2);
     assert_eq!(right.protect(5..6, folio::Protection::READ).unwrap(), 0..MIB2);
     right.protect(.., folio::Protection::READ | folio::Protection::WRITE).unwrap();
