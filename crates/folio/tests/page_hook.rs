@@ -129,7 +129,7 @@ fn paged_by_userfaultfd() -> Option<Paged> {
     // SAFETY: userfaultfd(2) takes flags.
     let fd = unsafe { libc::syscall(libc::SYS_userfaultfd, flags) } as libc::c_int;
     if fd < 0 {
-        skip(&format!("userfaultfd(2), {}", std::io::Error::last_os_error()));
+        note(&format!("skipped: userfaultfd(2), {}", std::io::Error::last_os_error()), &[]);
         return None;
     }
     // SAFETY: the descriptor is new and has no other owner.
@@ -142,7 +142,8 @@ fn paged_by_userfaultfd() -> Option<Paged> {
     // SAFETY: the structures are those that the ioctls take (ioctl_userfaultfd(2)).
     unsafe {
         if libc::ioctl(fd.as_raw_fd(), UFFDIO_API, api.as_mut_ptr()) != 0 {
-            skip(&format!("UFFD_FEATURE_SIGBUS, {}", std::io::Error::last_os_error()));
+            let error = std::io::Error::last_os_error();
+            note(&format!("skipped: UFFD_FEATURE_SIGBUS, {error}"), &[]);
             return None;
         }
         assert_eq!(libc::ioctl(fd.as_raw_fd(), UFFDIO_REGISTER, register.as_mut_ptr()), 0);
@@ -231,7 +232,9 @@ fn pages_of_a_userfaultfd_come_when_touched() {
             pages_come_when_touched(paged, libc::SIGBUS);
         }
     });
-    ended.unwrap().assert_success();
+    let ended = ended.unwrap();
+    ended.notes.iter().for_each(|note| println!("{note}"));
+    ended.assert_success();
 }
 
 #[test]
