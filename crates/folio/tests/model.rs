@@ -239,8 +239,12 @@ impl World {
             }
             let page_start = start + at / page() * page();
             let file = &self.file;
-            let own = part.own[at / page()]
-                .get_or_insert_with(|| file[page_start..page_start + page()].to_vec());
+            let own = part.own[at / page()].get_or_insert_with(|| {
+                // The file may end on this page.
+                let mut copy = file[page_start..file.len().min(page_start + page())].to_vec();
+                copy.resize(page(), 0);
+                copy
+            });
             own[at % page()] = byte;
         }
         true
