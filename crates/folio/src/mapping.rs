@@ -287,8 +287,14 @@ impl Mapping {
         range: impl RangeBounds<usize>,
         how: Discard,
     ) -> Result<Range<usize>> {
-        self.region.fickle |= matches!(how, Discard::Lazily | Discard::Guard);
-        self.region.change_pages(range, how.raw(), "discard")
+        let region = &mut self.region;
+        region.fickle |= how == Discard::Lazily;
+        region.trapped |= how == Discard::Guard;
+        let touched = region.change_pages(range, how.raw(), "discard")?;
+        if how == Discard::Unguard && touched == (0..region.len()) {
+            region.trapped = false;
+        }
+        Ok(touched)
     }
 
     /// Gives the disk space of a range back: its bytes become zeros, to the byte, for everybody

@@ -159,7 +159,9 @@ impl Memory {
     /// What mprotect(2) fails with; the memory comes back.
     pub fn freeze(self) -> Result<Stable, Refused<Self>> {
         self.mapping.into_stable().map_err(|refused| {
-            let (mapping, error) = refused.into_parts();
+            let (mut mapping, error) = refused.into_parts();
+            // Part of it may have changed.
+            let _ = mapping.protect(.., Protection::READ | Protection::WRITE);
             Refused::new(Self { mapping }, error)
         })
     }

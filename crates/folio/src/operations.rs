@@ -98,8 +98,10 @@ impl Region {
     ) -> Result<Range<usize>> {
         let range = self.resolve(operation, range)?;
         // Behind the last byte shown of anonymous memory there is nothing; of a file there may be.
-        let anonymous = self.backing.kind() == BackingKind::Anonymous;
-        let pages = self.extent.inside(range, anonymous);
+        // A guard on the last page is the mapping's own.
+        let whole_ends =
+            self.backing.kind() == BackingKind::Anonymous || advice == sys::MADV_GUARD_REMOVE;
+        let pages = self.extent.inside(range, whole_ends);
         if pages.len > 0 {
             // SAFETY: the region owns the pages, and `&mut self` says that no slice into them is
             // borrowed.

@@ -51,6 +51,8 @@ pub(crate) struct Region {
     /// Some pages may turn to zeros whenever the kernel likes (MADV_FREE, MAP_DROPPABLE), or
     /// are guards (MADV_GUARD_INSTALL).
     pub(crate) fickle: bool,
+    /// Some pages may be guards, which nobody can read (MADV_GUARD_INSTALL).
+    pub(crate) trapped: bool,
     /// The process that has the region, where a forked child does not inherit it.
     pub(crate) only_in: Option<u32>,
 }
@@ -75,6 +77,7 @@ impl Region {
             writable: AtomicBool::new(protection.contains(Protection::WRITE)),
             slot: AtomicPtr::new(ptr::null_mut()),
             fickle: false,
+            trapped: false,
             only_in: None,
         }
     }

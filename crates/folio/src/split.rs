@@ -55,6 +55,7 @@ impl Region {
         );
         right.file = file;
         right.fickle = self.fickle;
+        right.trapped = self.trapped;
         right.set_writable(self.is_writable());
         right.only_in = self.only_in;
         self.extent.len = at;
@@ -90,6 +91,7 @@ impl Region {
         next.unguard();
         self.extent.len += next.len();
         self.fickle |= next.fickle;
+        self.trapped |= next.trapped;
         self.set_writable(self.is_writable() || next.is_writable());
         // What `next` owns besides its addresses.
         let next = ManuallyDrop::new(next);

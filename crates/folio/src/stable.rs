@@ -9,8 +9,8 @@
 //! ```
 //!
 //! Invariant: the bytes come from private anonymous memory, from a memfd that is sealed against
-//! writing and shrinking, or from a file under fs-verity, and no way to write them through this
-//! process's mapping is left. What remains is hardware that fails: as memory that loses a bit, it
+//! writing and shrinking, or from a file under fs-verity; no way to write them through this
+//! process's mapping is left, and no page of it is a guard. What remains is hardware that fails: as memory that loses a bit, it
 //! lies outside of what a language can promise; the page reads as zeros and
 //! [`Stable::check`] tells.
 #![allow(unsafe_code)]
@@ -35,15 +35,14 @@ impl Mapping {
     /// fs-verity.
     ///
     /// # Errors
-    /// [`ErrorKind::Invalid`] if somebody can; the reason says what is missing. What mprotect(2)
-    /// fails with. The mapping comes back.
+    /// [`ErrorKind::Invalid`] if somebody can, or if pages of it may be guards
+    /// ([`Discard::Guard`](crate::Discard::Guard)); the reason says what is missing. What
+    /// mprotect(2) fails with. The mapping comes back.
     pub fn into_stable(mut self) -> Result<Stable, Refused<Self>> {
         let proof = if self.is_fickle() {
-            let reason =
-                "its pages may vanish: it is droppable, or was discarded lazily or guarded";
-            Err(Error::kind_of("call stable", self.backing(), ErrorKind::Invalid, reason))
+            refuse(&self, "its pages may vanish: it is droppable, or was discarded lazily")
         } else if self.is_memory() {
-            Ok(())
+            unguarded(&self)
         } else {
             sealed(&self)
         };
@@ -63,12 +62,24 @@ impl Mapping {
     }
 }
 
+fn refuse(mapping: &Mapping, reason: &'static str) -> Result<()> {
+    Err(Error::kind_of("call stable", mapping.backing(), ErrorKind::Invalid, reason))
+}
+
+/// Whether every page can be read once its protection permits it.
+fn unguarded(mapping: &Mapping) -> Result<()> {
+    if mapping.region().trapped {
+        let reason = "some of its pages may be guards: take them away over all of it \
+                      (Discard::Unguard)";
+        return refuse(mapping, reason);
+    }
+    Ok(())
+}
+
 /// Whether the mapping's file can be neither written nor cut.
 fn sealed(mapping: &Mapping) -> Result<()> {
-    let backing: &Backing = mapping.backing();
-    let refuse = |reason: &'static str| {
-        Err(Error::kind_of("call stable", backing, ErrorKind::Invalid, reason))
-    };
+    unguarded(mapping)?;
+    let refuse = |reason| refuse(mapping, reason);
     let Some(file) = mapping.witness() else {
         return refuse("its file can no longer be found: map it with keep_file");
     };

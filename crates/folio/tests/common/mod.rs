@@ -270,6 +270,13 @@ pub fn poke(address: usize, byte: u8) {
     unsafe { std::ptr::with_exposed_provenance_mut::<u8>(address).write_volatile(byte) };
 }
 
+/// Makes calls on pages fail that a test breaks on purpose (mseal(2)). False where the kernel lacks
+/// it.
+pub fn seal_pages(address: usize, len: usize) -> bool {
+    // SAFETY: the call reads no memory (mseal(2)).
+    unsafe { libc::syscall(libc::SYS_mseal, address, len, 0usize) == 0 }
+}
+
 /// A number of a line of /proc/meminfo.
 pub fn meminfo(field: &str) -> u64 {
     let text = fs::read_to_string("/proc/meminfo").unwrap();

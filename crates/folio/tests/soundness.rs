@@ -1,0 +1,52 @@
+//! Ways in which safe code once broke what folio promises: a signal, bytes of a slice that change,
+//! a write that is lost. Each ended badly before it was a test.
+
+mod common;
+
+use common::{End, fork, page, skip};
+use folio::{Discard, ErrorKind, MapOptions, Mapping, Memfd, Memory, Seals};
+
+#[test]
+fn bytes_with_a_guard_among_them_are_not_stable_until_it_is_taken_away() {
+    let mut map = MapOptions::new().private().write().anonymous(4 * page()).unwrap();
+    match map.discard(page()..2 * page(), Discard::Guard) {
+        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
+            return skip("Linux 6.13 for MADV_GUARD_INSTALL");
+        }
+        touched => drop(touched.unwrap()),
+    }
+    let refused = map.into_stable().unwrap_err();
+    assert_eq!(refused.error().kind(), ErrorKind::Invalid);
+    assert!(refused.to_string().contains("guard"), "{refused}");
+    let mut map = refused.into_parts().0;
+    map.discard(.., Discard::Unguard).unwrap();
+    assert!(map.into_stable().unwrap().iter().all(|&byte| byte == 0));
+
+    let memfd = Memfd::new("folio-test").unwrap();
+    memfd.set_len(2 * page() as u64).unwrap();
+    memfd.add_seals(Seals::WRITE | Seals::SHRINK).unwrap();
+    let mut map = Mapping::options().private().keep_file().map(&memfd).unwrap();
+    map.discard(..page(), Discard::Guard).unwrap();
+    let (left, right) = map.split_at(page()).unwrap();
+    assert!(left.into_stable().is_err());
+    assert!(right.into_stable().is_err(), "which of the two has the guard is not known");
+}
+
+#[test]
+fn memory_that_could_not_be_frozen_can_still_be_written() {
+    let mut memory = Memory::new(2 * page()).unwrap();
+    memory[0] = 1;
+    assert_eq!(
+        fork(|| {
+            if !common::seal_pages(memory.address() + page(), page()) {
+                return skip("Linux 6.10 for mseal");
+            }
+            let refused = memory.freeze().unwrap_err();
+            let mut memory = refused.into_parts().0;
+            memory[0] += 1;
+            memory[page()] = 1;
+            assert_eq!(memory[0], 2);
+        }),
+        End::Well
+    );
+}
