@@ -137,8 +137,10 @@ fn measure_file<'a>(
             error.range(offset..last).hint("map less, or allow a tail that faults (beyond_end)")
         });
     }
-    // Some files, in /proc say, have bytes but no size and cannot be mapped.
-    if len == 0 && stat.st_size == 0 && options.len.is_none() {
+    // Some files, in /proc say, have bytes but no size and cannot be mapped. Those of huge pages
+    // can, and a try would make them longer.
+    let huge = fs_type == Some(sys::FS_HUGETLB);
+    if len == 0 && stat.st_size == 0 && options.len.is_none() && !huge {
         mappable(options, fd, &backing)?;
     }
     Ok(Measured { backing, file: Some(fd), offset, len, page })
@@ -248,6 +250,11 @@ fn addresses(
         }
         Placement::Exactly(address) => {
             let wanted = first_page(*address)?;
+            if wanted == 0 {
+                // Root may map it; Rust's references may not point there.
+                let reason = "nothing is mapped at address 0";
+                return Err(Error::kind_of(MAP, backing, ErrorKind::Invalid, reason));
+            }
             let start = call(wanted, flags | MapFlags::FIXED_NOREPLACE).map_err(|errno| {
                 if errno == Errno::EXIST { occupied(backing, *address) } else { os(errno) }
             })?;

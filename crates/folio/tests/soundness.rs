@@ -3,8 +3,8 @@
 
 mod common;
 
-use common::{End, fork, page, skip};
-use folio::{Discard, ErrorKind, MapOptions, Mapping, Memfd, Memory, Seals};
+use common::{End, Scratch, fork, page, skip};
+use folio::{Discard, ErrorKind, HugePage, MapOptions, Mapping, Memfd, Memory, Seals};
 
 #[test]
 fn bytes_with_a_guard_among_them_are_not_stable_until_it_is_taken_away() {
@@ -49,4 +49,27 @@ fn memory_that_could_not_be_frozen_can_still_be_written() {
         }),
         End::Well
     );
+}
+
+#[test]
+fn nothing_is_mapped_at_address_zero() {
+    // Root may, where an ordinary user gets EPERM; a slice may not begin there.
+    let error = MapOptions::new().exactly_at(0).memory(page()).unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::Invalid | ErrorKind::Os), "{error}");
+    let file = Scratch::new(&common::pattern(2 * page()));
+    assert!(MapOptions::new().exactly_at(10).offset(10).open(file.path()).is_err());
+}
+
+#[test]
+fn an_empty_file_of_huge_pages_maps_to_an_empty_mapping_and_stays_empty() {
+    let memfd = match Memfd::huge_pages("folio-test", HugePage::Mib2) {
+        Ok(memfd) => memfd,
+        Err(error) => return skip(&error.to_string()),
+    };
+    let map = memfd.map().unwrap();
+    assert!(map.is_empty());
+    assert!(memfd.is_empty().unwrap());
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+    let inode = map.backing().inode().unwrap().1.to_string();
+    assert!(!maps.lines().any(|line| line.split_whitespace().nth(4) == Some(&inode)), "{maps}");
 }
