@@ -202,9 +202,10 @@ impl Memfd {
     /// # Errors
     /// EPERM for what a seal forbids; EINVAL for a second length of secret memory; EFBIG.
     pub fn set_len(&self, len: u64) -> Result<()> {
-        let set = |len| rustix::fs::ftruncate(&self.fd, len);
+        let set = |len| self.within_limit(len).and_then(|()| rustix::fs::ftruncate(&self.fd, len));
         len.checked_next_multiple_of(self.unit).ok_or(Errno::FBIG).and_then(set).map_err(|errno| {
             self.failed("set the length of", errno)
+                .hint_for(libc::EFBIG, LIMIT)
                 .hint_for(libc::EPERM, "a seal forbids it")
                 .hint_for(libc::EINVAL, "the length of secret memory is set once")
         })
@@ -215,7 +216,7 @@ impl Memfd {
     /// beyond.
     ///
     /// # Errors
-    /// ENOSPC or ENOMEM where there is not enough memory, or too few huge pages; EPERM for what a
+    /// ENOSPC or ENOMEM where there is not enough memory, or too few huge pages; EFBIG; EPERM for what a
     /// seal forbids; EOPNOTSUPP for secret memory; [`ErrorKind::OutOfRange`] for a range that ends
     /// before it starts.
     pub fn allocate(&self, range: ops::Range<u64>) -> Result<()> {
@@ -227,15 +228,19 @@ impl Memfd {
         if range.is_empty() {
             return Ok(());
         }
-        let take =
-            |count| rustix::fs::fallocate(&self.fd, FallocateFlags::empty(), range.start, count);
+        let take = |end| {
+            self.within_limit(end)?;
+            let count = end - range.start;
+            rustix::fs::fallocate(&self.fd, FallocateFlags::empty(), range.start, count)
+        };
         let end = range.end.checked_next_multiple_of(self.unit).ok_or(Errno::FBIG);
-        end.and_then(|end| take(end - range.start)).map_err(|errno| {
+        end.and_then(take).map_err(|errno| {
             let memory = "there is too little memory, or too few huge pages in the pool";
             self.failed(ALLOCATE, errno)
                 .range(range.clone())
                 .hint_for(libc::ENOSPC, memory)
                 .hint_for(libc::ENOMEM, memory)
+                .hint_for(libc::EFBIG, LIMIT)
                 .hint_for(libc::EPERM, "a seal forbids it")
                 .hint_for(libc::EOPNOTSUPP, "secret memory is taken when it is touched")
         })
@@ -290,6 +295,13 @@ impl Memfd {
         }
     }
 
+    /// Whether it may be that long. To lengthen it beyond the limit makes the kernel send SIGXFSZ
+    /// besides failing (getrlimit(2)).
+    fn within_limit(&self, len: u64) -> Result<(), Errno> {
+        let now = rustix::fs::fstat(&self.fd)?.st_size as u64;
+        if len > now && len > sys::file_size_limit() { Err(Errno::FBIG) } else { Ok(()) }
+    }
+
     fn failed(&self, operation: &'static str, errno: Errno) -> Error {
         Error::os(operation, &self.backing(), errno)
     }
@@ -298,6 +310,8 @@ impl Memfd {
         backing(self.fd.as_fd()).unwrap_or(Backing::SHARED_MEMORY)
     }
 }
+
+const LIMIT: &str = "the limit of file sizes (ulimit -f), or of the kernel, is reached";
 
 fn backing(fd: BorrowedFd<'_>) -> Option<Backing> {
     let stat = rustix::fs::fstat(fd).ok()?;

@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{End, Scratch, fork, page, skip};
+use common::{End, Scratch, fork, in_child, page, skip};
 use folio::{Discard, ErrorKind, HugePage, MapOptions, Mapping, Memfd, Memory, Seals};
 
 #[test]
@@ -72,4 +72,18 @@ fn an_empty_file_of_huge_pages_maps_to_an_empty_mapping_and_stays_empty() {
     let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
     let inode = map.backing().inode().unwrap().1.to_string();
     assert!(!maps.lines().any(|line| line.split_whitespace().nth(4) == Some(&inode)), "{maps}");
+}
+
+#[test]
+fn a_memfd_beyond_the_limit_of_file_sizes_is_an_error_and_no_signal() {
+    let memfd = Memfd::new("folio-test").unwrap();
+    in_child(|| {
+        common::limit(libc::RLIMIT_FSIZE, 1 << 20);
+        memfd.set_len(1 << 20).unwrap();
+        let error = memfd.set_len((1 << 20) + 1).unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(libc::EFBIG));
+        let error = memfd.allocate(0..2 << 20).unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(libc::EFBIG));
+        memfd.set_len(0).unwrap();
+    });
 }
