@@ -281,7 +281,9 @@ impl Region {
             return vec![among.clone()];
         }
         // The kernel knows: what it calls anonymous there is not the file's.
-        let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
+        let maps = std::fs::read("/proc/self/maps").unwrap_or_default();
+        // Names of other mappings' files need not be UTF-8.
+        let maps = String::from_utf8_lossy(&maps);
         let lines = maps.lines().filter_map(|line| {
             let mut fields = line.split_ascii_whitespace();
             let (start, end) = fields.next()?.split_once('-')?;

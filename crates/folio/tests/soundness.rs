@@ -3,6 +3,9 @@
 
 mod common;
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+
 use common::{End, Scratch, fork, in_child, page, skip};
 use folio::{Discard, ErrorKind, HugePage, MapOptions, Mapping, Memfd, Memory, Seals};
 
@@ -86,4 +89,35 @@ fn a_memfd_beyond_the_limit_of_file_sizes_is_an_error_and_no_signal() {
         assert_eq!(error.raw_os_error(), Some(libc::EFBIG));
         memfd.set_len(0).unwrap();
     });
+}
+
+#[test]
+fn what_was_written_between_lost_pages_stays_whatever_other_mappings_are_called() {
+    let file = Scratch::new(&common::pattern(3 * page()));
+    let odd = std::env::temp_dir().join(OsStr::from_bytes(
+        format!("folio-test-odd-{}-\u{fffd}", std::process::id()).as_bytes(),
+    ));
+    let mut name = odd.into_os_string().into_encoded_bytes();
+    name.push(0xff);
+    let odd = std::path::PathBuf::from(OsStr::from_bytes(&name));
+    if std::fs::write(&odd, b"a name that is no UTF-8").is_err() {
+        return skip("a file system that takes any name");
+    }
+    // In a child, since the other tests here read /proc/self/maps as text.
+    in_child(|| {
+        let other = Mapping::open(&odd).unwrap();
+
+        let mut map = Mapping::options().private().write().keep_file().open(file.path()).unwrap();
+        file.set_len(0);
+        let bytes = common::slice(&map);
+        assert_eq!((bytes[0], bytes[2 * page()]), (0, 0));
+        file.set_len(3 * page() as u64);
+        map.write_at(page(), b"kept").unwrap();
+        assert!(map.restore().unwrap().is_some());
+        let mut kept = [0; 4];
+        map.read_at(page(), &mut kept).unwrap();
+        assert_eq!(&kept, b"kept");
+        drop(other);
+    });
+    std::fs::remove_file(&odd).unwrap();
 }
