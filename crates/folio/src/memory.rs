@@ -217,3 +217,22 @@ impl fmt::Debug for Memory {
         write!(f, "Memory({:?})", self.mapping)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys;
+
+    #[test]
+    fn memory_that_could_not_be_unmapped_is_still_guarded() {
+        let memory = Memory::new(4096).unwrap();
+        // SAFETY: the page is this test's and never unmapped.
+        if unsafe { sys::seal(memory.address(), 4096) }.is_err() {
+            println!("skipped: Linux 6.10 for mseal");
+            return;
+        }
+        let (memory, error) = memory.close().unwrap_err().into_parts();
+        assert_eq!(error.raw_os_error(), Some(libc::EPERM));
+        assert!(memory.region().slot().is_some());
+    }
+}

@@ -304,6 +304,7 @@ impl Region {
         if let Some(fault) = self.sticky() {
             return Err((self, fault.into()));
         }
+        let guarded = self.slot().is_some();
         match self.release() {
             Ok(()) => {
                 // Nothing is left for `drop` to unmap.
@@ -311,6 +312,10 @@ impl Region {
                 Ok(())
             }
             Err(errno) => {
+                // Safe slices of it rely on that.
+                if guarded {
+                    self.guard();
+                }
                 let error = Error::os("unmap", &self.backing, errno);
                 Err((self, error))
             }
