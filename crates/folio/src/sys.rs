@@ -191,10 +191,15 @@ pub(crate) fn file_size_limit() -> u64 {
     if result == 0 { limit.rlim_cur } else { u64::MAX }
 }
 
-/// Whether fs-verity is enabled on the file (ioctl FS_IOC_GETFLAGS, FS_VERITY_FL).
+/// Whether fs-verity is enabled on the file (ioctl FS_IOC_GETFLAGS, FS_VERITY_FL), and the kernel
+/// itself enforces it: the server of a FUSE or network file system can claim what it likes, and
+/// overlayfs may show one file and map another.
 pub(crate) fn is_verity(fd: BorrowedFd<'_>) -> bool {
     const FS_VERITY_FL: u32 = 0x0010_0000;
-    rustix::fs::ioctl_getflags(fd).is_ok_and(|flags| flags.bits() & FS_VERITY_FL != 0)
+    // ext4, f2fs, btrfs (Documentation/filesystems/fsverity.rst).
+    const WITH_VERITY: [i64; 3] = [0xef53, 0xf2f5_2010, 0x9123_683e];
+    rustix::fs::fstatfs(fd).is_ok_and(|fs| WITH_VERITY.contains(&fs.f_type))
+        && rustix::fs::ioctl_getflags(fd).is_ok_and(|flags| flags.bits() & FS_VERITY_FL != 0)
 }
 
 /// Names an anonymous range in /proc/PID/maps (prctl PR_SET_VMA_ANON_NAME). A kernel without the
