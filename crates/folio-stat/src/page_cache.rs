@@ -122,7 +122,7 @@ impl PageCache {
                 Some(cached) if cached >= count => this.residency.insert(first..first + count),
                 _ => {
                     resident.resize(count as usize, 0);
-                    sys::mincore_of_file(file, offset, page_size_bytes, &mut resident)
+                    sys::mincore_of_file(file, offset, &mut resident)
                         .map_err(|error| failed(&error))?;
                     let mut page = first;
                     for run in resident.chunk_by(|a, b| a & 1 == b & 1) {
@@ -198,7 +198,7 @@ fn ensure_visible(file: BorrowedFd<'_>, size_bytes: u64, page_size_bytes: usize)
             .checked_next_multiple_of(page_size_bytes as u64)
             .and_then(|end| end.checked_add(distance));
         let Some(offset) = offset else { continue };
-        match sys::mincore_of_file(file, offset, page_size_bytes, &mut behind) {
+        match sys::mincore_of_file(file, offset, &mut behind) {
             Ok(()) if behind[0] & 1 == 1 => return Err(hidden()),
             Ok(()) => return Ok(()),
             Err(error) if error.raw_os_error() == Some(libc::EOVERFLOW) => {}

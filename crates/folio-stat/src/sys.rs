@@ -110,7 +110,8 @@ pub(crate) fn procmap_query(
     name: &mut [u8],
 ) -> io::Result<()> {
     query.size = size_of::<ProcmapQuery>() as u64;
-    query.vma_name_addr = name.as_mut_ptr() as u64;
+    // Both are 0 or neither: the address of an empty slice would be EINVAL.
+    query.vma_name_addr = if name.is_empty() { 0 } else { name.as_mut_ptr() as u64 };
     query.vma_name_size = u32::try_from(name.len()).unwrap_or(u32::MAX);
     query.build_id_addr = 0;
     query.build_id_size = 0;
@@ -172,14 +173,9 @@ pub(crate) fn cachestat(fd: BorrowedFd<'_>, offset: u64, length: u64) -> io::Res
 /// page size: bit 0 of each byte says whether the page is in the page cache.
 ///
 /// The file is mapped for the moment, with PROT_NONE, and never touched.
-pub(crate) fn mincore_of_file(
-    fd: BorrowedFd<'_>,
-    offset: u64,
-    page_bytes: usize,
-    pages: &mut [u8],
-) -> io::Result<()> {
+pub(crate) fn mincore_of_file(fd: BorrowedFd<'_>, offset: u64, pages: &mut [u8]) -> io::Result<()> {
     let invalid = || io::Error::from_raw_os_error(libc::EOVERFLOW);
-    let length = pages.len().checked_mul(page_bytes).ok_or_else(invalid)?;
+    let length = pages.len().checked_mul(rustix::param::page_size()).ok_or_else(invalid)?;
     let offset = libc::off64_t::try_from(offset).map_err(|_| invalid())?;
     // SAFETY: a null address without MAP_FIXED lets the kernel choose a free range, so no memory
     // of this program changes (mmap(2)). Nobody but this function learns the address, and with
@@ -197,9 +193,9 @@ pub(crate) fn mincore_of_file(
     if address == libc::MAP_FAILED {
         return Err(io::Error::last_os_error());
     }
-    // SAFETY: mincore(2) writes one byte per page of `length`, that is `pages.len()` bytes when
-    // `page_bytes` is the page size and fewer when it is a multiple of it; `pages` is
-    // exclusively borrowed. The range is the mapping made above.
+    // SAFETY: mincore(2) writes one byte for each base page of `length`, however large the
+    // mapping's own are: `pages.len()` bytes, exclusively borrowed. The range is the mapping made
+    // above.
     let status = unsafe { libc::mincore(address, length, pages.as_mut_ptr()) };
     let result = if status < 0 { Err(io::Error::last_os_error()) } else { Ok(()) };
     // SAFETY: address and length are exactly what mmap gave above, nobody else has seen them, and
