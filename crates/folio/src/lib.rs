@@ -70,6 +70,8 @@ mod growoptions;
 mod guard;
 mod handler;
 mod interrupted;
+#[cfg(doctest)]
+mod lifetimes;
 pub mod mapping;
 pub mod memfd;
 pub mod memory;
