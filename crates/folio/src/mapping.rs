@@ -230,7 +230,8 @@ impl Mapping {
 
     /// Takes the fault that slices met, and puts the backing in the place of the zeros that stood
     /// in for it: the bytes are those of the file again, as far as it has them. What was written to
-    /// the zeros is lost.
+    /// the zeros is lost. Protection, locks and advice that these pages had by range are those of the
+    /// whole mapping afterwards.
     ///
     /// # Errors
     /// [`ErrorKind::Unsupported`] if the file can no longer be found (see
@@ -280,8 +281,8 @@ impl Mapping {
     /// Drops the pages inside a range, in one of several ways. Changes bytes.
     ///
     /// # Errors
-    /// As [`advise`](Self::advise); EACCES for [`Discard::Hole`] if the mapping is not shared and
-    /// writable.
+    /// As [`advise`](Self::advise); EACCES for [`Discard::Hole`] if the mapping is not shared, or its
+    /// file was not opened for writing.
     pub fn discard(
         &mut self,
         range: impl RangeBounds<usize>,

@@ -333,15 +333,16 @@ impl MapOptions {
     /// # Errors
     /// - [`ErrorKind::BeyondEnd`](crate::ErrorKind::BeyondEnd) if offset or length reach beyond the
     ///   end of the backing and [`beyond_end`](Self::beyond_end) was not asked for.
-    /// - [`ErrorKind::OutOfRange`](crate::ErrorKind::OutOfRange) if offset + length overflows, or
-    ///   the place in the reservation does not fit.
+    /// - [`ErrorKind::OutOfRange`](crate::ErrorKind::OutOfRange) if the place does not fit into the
+    ///   reservation.
     /// - [`ErrorKind::Occupied`](crate::ErrorKind::Occupied) if the exact address is taken.
     /// - [`ErrorKind::Misaligned`](crate::ErrorKind::Misaligned) if address and offset disagree
     ///   modulo the page size.
     /// - [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) for options that contradict each other.
     /// - [`ErrorKind::Fault`](crate::ErrorKind::Fault) if populating met a page that cannot be had.
     /// - [`ErrorKind::Os`](crate::ErrorKind::Os) with EACCES, EBADF, EAGAIN, EINVAL, ENODEV, ENOMEM,
-    ///   EOPNOTSUPP or EPERM: see ERRORS in mmap(2), mlock(2) and madvise(2).
+    ///   EOPNOTSUPP,
+    ///   EOVERFLOW or EPERM: see ERRORS in mmap(2), mlock(2) and madvise(2).
     pub fn map(&self, file: impl AsFd) -> Result<Mapping> {
         self.map_fd(file.as_fd())
     }

@@ -259,10 +259,6 @@ fn addresses(
                 if errno == Errno::EXIST { occupied(backing, *address) } else { os(errno) }
             })?;
             let region = region(start, Home::Own);
-            if region.address() == 0 {
-                let reason = "a reference cannot point to address 0";
-                return Err(Error::kind_of(MAP, backing, ErrorKind::Invalid, reason));
-            }
             // A kernel before 4.17 takes the flag for a hint.
             if start == wanted { Ok(region) } else { Err(occupied(backing, *address)) }
         }

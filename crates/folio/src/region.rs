@@ -125,6 +125,9 @@ impl Region {
         if let Some(slot) = self.slot() {
             slot.payload.set_only_in(process.unwrap_or(0));
         }
+        if let (Home::Reserved(space), Some(process)) = (&self.home, process) {
+            space.set_only_in(process);
+        }
     }
 
     /// The page a position lies on.

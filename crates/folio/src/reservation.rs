@@ -21,6 +21,7 @@
 
 use core::fmt;
 use core::ops::Range;
+use core::sync::atomic::{AtomicU32, Ordering};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -46,6 +47,8 @@ struct Inner {
     len: usize,
     /// Start and end, from the reservation's start, of each mapping placed in it.
     taken: Mutex<BTreeMap<usize, usize>>,
+    /// The process that has all of it, once a forked child may lack a part; otherwise 0.
+    only_in: AtomicU32,
 }
 
 impl Reservation {
@@ -88,7 +91,12 @@ impl Reservation {
                 let _ = unsafe { sys::unmap(at, len) };
             }
         }
-        Ok(Self(Arc::new(Inner { start, len, taken: Mutex::default() })))
+        Ok(Self(Arc::new(Inner {
+            start,
+            len,
+            taken: Mutex::default(),
+            only_in: AtomicU32::new(0),
+        })))
     }
 
     /// Address of its first byte, a multiple of the page size.
@@ -156,6 +164,11 @@ impl Inner {
 
 impl Drop for Inner {
     fn drop(&mut self) {
+        let only_in = *self.only_in.get_mut();
+        if only_in != 0 && only_in != std::process::id() {
+            // Other things may have come to lie in the part that this process did not inherit.
+            return;
+        }
         // SAFETY: the reservation owns these addresses, and no mapping lies in them any more, as
         // each holds a reference to `self`.
         let _ = unsafe { sys::unmap(self.start, self.len) };
@@ -181,6 +194,11 @@ pub(crate) struct Space {
 }
 
 impl Space {
+    /// Says that a forked child of this process does not inherit the space.
+    pub(crate) fn set_only_in(&self, process: u32) {
+        self.inner.only_in.store(process, Ordering::Relaxed);
+    }
+
     /// Makes the addresses plain reserved space again.
     pub(crate) fn give_back(&mut self) -> Result<(), Errno> {
         let mut taken = self.inner.taken();

@@ -3,7 +3,7 @@
 mod common;
 
 use common::{End, Scratch, fork, in_child, memfd, mincore, page, pattern, peek, vma_at};
-use folio::{ErrorKind, Lock, MapOptions, Mapping, Sharing};
+use folio::{ErrorKind, Lock, MapOptions, Mapping, Reservation, Sharing};
 
 #[test]
 fn shared_writes_are_in_the_file_and_in_every_mapping_at_once() {
@@ -317,4 +317,22 @@ fn a_forked_child_sees_shared_changes_and_its_own_private_ones() {
     assert_eq!(&private.to_vec().unwrap()[..6], b"parent");
     assert_eq!(&shared.to_vec().unwrap()[page()..page() + 6], b"child ");
     assert_eq!(file.read_at(0, 6), pattern(6));
+}
+
+#[test]
+fn a_child_that_drops_a_reservation_it_inherited_in_part_unmaps_nothing_of_its_own() {
+    let space = Reservation::new(4 * page()).unwrap();
+    let mut map = space.commit(page(), page()).unwrap();
+    map.set_fork(folio::Fork::Exclude).unwrap();
+    let address = map.address();
+    let mut parents = Some((space, map));
+    in_child(|| {
+        let own = Mapping::options().private().write().exactly_at(address).anonymous(page());
+        let own = own.unwrap();
+        drop(parents.take());
+        assert!(vma_at(address).is_some(), "the child's own mapping is gone");
+        own.write_at(0, b"here").unwrap();
+    });
+    drop(parents);
+    assert!(vma_at(address).is_none());
 }

@@ -165,7 +165,7 @@ fn memory_with_guards_does_not_become_a_slice_that_kills() {
         }
         let refused = map.into_stable().unwrap_err();
         assert_eq!(refused.error().kind(), ErrorKind::Invalid);
-        assert!(refused.to_string().contains("guarded"), "{refused}");
+        assert!(refused.to_string().contains("guards"), "{refused}");
         refused.into_value().read_at(0, &mut [0]).unwrap();
     }
 }
