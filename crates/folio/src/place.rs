@@ -250,15 +250,15 @@ fn addresses(
         }
         Placement::Exactly(address) => {
             let wanted = first_page(*address)?;
+            let start = call(wanted, flags | MapFlags::FIXED_NOREPLACE).map_err(|errno| {
+                if errno == Errno::EXIST { occupied(backing, *address) } else { os(errno) }
+            })?;
+            let region = region(start, Home::Own);
             if wanted == 0 {
                 // Root may map it; Rust's references may not point there.
                 let reason = "nothing is mapped at address 0";
                 return Err(Error::kind_of(MAP, backing, ErrorKind::Invalid, reason));
             }
-            let start = call(wanted, flags | MapFlags::FIXED_NOREPLACE).map_err(|errno| {
-                if errno == Errno::EXIST { occupied(backing, *address) } else { os(errno) }
-            })?;
-            let region = region(start, Home::Own);
             // A kernel before 4.17 takes the flag for a hint.
             if start == wanted { Ok(region) } else { Err(occupied(backing, *address)) }
         }
