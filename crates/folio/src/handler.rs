@@ -199,12 +199,17 @@ fn put_zeros(guard: &Guard, addresses: Range<usize>) -> bool {
     if guard.arms().writable {
         prot |= ProtFlags::WRITE;
     }
-    let flags = MapFlags::PRIVATE | MapFlags::FIXED | MapFlags::NORESERVE;
     guard.note_patched(addresses.clone());
-    // SAFETY: the addresses lie within the slot's mapping, which is alive because a thread is
-    // touching it; whoever holds a slice into it has vouched for, or accepted, zeros there
-    // (`Mapping::as_slice`, `Mapping::guarded`).
-    unsafe { sys::map(addresses.start, addresses.len(), prot, flags, None) }.is_ok()
+    // Private pages that can be written count against the limit of data (RLIMIT_DATA in
+    // getrlimit(2)), shared ones do not.
+    [MapFlags::PRIVATE, MapFlags::SHARED].into_iter().any(|sharing| {
+        let flags = sharing | MapFlags::FIXED | MapFlags::NORESERVE;
+        // SAFETY: the addresses lie within the slot's mapping, which is alive because a thread is
+        // touching it. Whoever holds a slice of a file has vouched for, or accepted, zeros there
+        // (`Mapping::as_slice`, `Mapping::guarded`). Safe slices are of memory, where a page that
+        // cannot be had was either never there, and so zeros, or broke (`crate::stable`).
+        unsafe { sys::map(addresses.start, addresses.len(), prot, flags, None) }.is_ok()
+    })
 }
 
 /// Whether the backing ends before the page at `position`, as far as its descriptor tells.
