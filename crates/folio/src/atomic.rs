@@ -55,9 +55,9 @@ impl<'a> View<'a> {
 
 impl<'a, T> Atomic<'a, T> {
     fn at(view: View<'a>, at: usize) -> Result<Self> {
-        let position = view.locate("reach a word of", at, size_of::<T>())?;
+        let position = view.locate("reach a word in", at, size_of::<T>())?;
         if !view.byte(position).addr().is_multiple_of(size_of::<T>()) {
-            return Err(view.misaligned("reach a word of", at, size_of::<T>()));
+            return Err(view.misaligned("reach a word in", at, size_of::<T>()));
         }
         Ok(Self { view, position, word: PhantomData })
     }

@@ -133,7 +133,8 @@ impl Backing {
         })
     }
 
-    fn is(&self, metadata: &fs::Metadata) -> bool {
+    /// Whether this is the file the metadata are of.
+    pub(crate) fn is(&self, metadata: &fs::Metadata) -> bool {
         self.inode == Some((metadata.dev(), metadata.ino()))
     }
 }

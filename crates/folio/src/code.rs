@@ -121,7 +121,8 @@ impl Code {
     pub unsafe fn entry<F: Copy>(&self, at: usize) -> Result<F> {
         const { assert!(size_of::<F>() == size_of::<fn()>(), "F is a function pointer") };
         if !fits(at, 1, self.region.len()) {
-            return Err(Error::out_of_range("enter", &self.region.backing, self.region.len()));
+            let len = self.region.len();
+            return Err(Error::out_of_range("enter", &self.region.backing, &(at..), len));
         }
         let entry: *const u8 = self.region.as_ptr().wrapping_add(at);
         // SAFETY: a function pointer has the size of a data pointer on Linux (asserted above for

@@ -8,7 +8,7 @@
 //! ```
 
 use core::fmt;
-use core::ops::Range;
+use core::ops::{Bound, Range, RangeBounds};
 use std::borrow::Cow;
 use std::io;
 
@@ -75,8 +75,34 @@ impl Error {
         Self::new(operation, backing, Cause::Kind(kind, reason.into()))
     }
 
-    pub(crate) fn out_of_range(operation: &'static str, backing: &Backing, len: usize) -> Self {
-        let reason = format!("the range does not lie within the {len} bytes of the mapping");
+    pub(crate) fn out_of_range(
+        operation: &'static str,
+        backing: &Backing,
+        asked: &impl RangeBounds<usize>,
+        len: usize,
+    ) -> Self {
+        Self::bounds_out_of_range(operation, backing, asked.start_bound(), asked.end_bound(), len)
+    }
+
+    #[cold]
+    fn bounds_out_of_range(
+        operation: &'static str,
+        backing: &Backing,
+        start: Bound<&usize>,
+        end: Bound<&usize>,
+        len: usize,
+    ) -> Self {
+        let start = match start {
+            Bound::Included(start) => start.to_string(),
+            Bound::Excluded(before) => format!("{before} + 1"),
+            Bound::Unbounded => "0".into(),
+        };
+        let end = match end {
+            Bound::Included(last) => format!("={last}"),
+            Bound::Excluded(end) => end.to_string(),
+            Bound::Unbounded => String::new(),
+        };
+        let reason = format!("{start}..{end} does not lie within the {len} bytes of the mapping");
         Self::kind_of(operation, backing, ErrorKind::OutOfRange, reason)
     }
 

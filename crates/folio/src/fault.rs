@@ -23,7 +23,8 @@ use crate::sys::{self, Errno};
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum FaultKind {
-    /// The file ends before the offset: it was truncated, or was mapped beyond its end.
+    /// The file ends before the offset: it was truncated, or was mapped beyond its end. The kernel
+    /// notices by the page; the rest of a file's last page reads as zeros without a fault.
     Truncated,
     /// The device or file system failed to deliver the page (EIO).
     Io,
@@ -135,6 +136,9 @@ impl Fault {
                 FaultKind::Io => "the device or file system could not deliver the page",
                 FaultKind::NoSpace => "no memory, huge page or disk block was left for the page",
                 FaultKind::Poison => "the memory is broken",
+                FaultKind::Protection if self.access == Access::Write => {
+                    "the page does not permit writing: map it with write()"
+                }
                 FaultKind::Protection => "the page does not permit the access",
                 FaultKind::Unexplained => "the kernel refused the page and the file is gone",
             })

@@ -355,7 +355,8 @@ impl Growable {
         range: impl RangeBounds<usize>,
     ) -> Result<Range<usize>> {
         let len = self.len();
-        resolve(range, len).ok_or_else(|| Error::out_of_range(operation, self.backing(), len))
+        resolve(&range, len)
+            .ok_or_else(|| Error::out_of_range(operation, self.backing(), &range, len))
     }
 }
 
@@ -398,8 +399,12 @@ impl Growable {
     /// # Safety
     /// As for [`as_slice`](Self::as_slice), while `work` runs.
     pub unsafe fn guarded<R>(&self, work: impl FnOnce(&[u8]) -> R) -> Result<R, Fault> {
-        // SAFETY: the contract is the same.
-        self.region.guarded(Protection::READ, || work(unsafe { self.as_slice() }))
+        let (result, len) = self.region.guarded(Protection::READ, || {
+            // SAFETY: the contract is the same.
+            let bytes = unsafe { self.as_slice() };
+            (work(bytes), bytes.len())
+        })?;
+        self.region.cut(0..len, false).map_or(Ok(result), Err)
     }
 
     /// The first fault that a slice met, if any, until [`restore`](Self::restore) takes it.
@@ -427,7 +432,8 @@ impl Growable {
     /// for a page of the range.
     pub fn flush(&self, range: impl RangeBounds<usize>) -> Result<Range<usize>> {
         let range = self.resolve("flush", range)?;
-        self.shown(self.region.flush(range, MsyncFlags::SYNC)?)
+        let touched = self.shown(self.region.flush(range.clone(), MsyncFlags::SYNC)?)?;
+        self.region.cut(range, false).map_or(Ok(touched), |fault| Err(fault.into()))
     }
 
     /// Tells the kernel how the pages around a range will be used. Never changes a byte.

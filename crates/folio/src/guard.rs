@@ -30,6 +30,9 @@ pub(crate) struct Arms {
     pub(crate) page: usize,
     /// Whether a zero page put into it must be writable.
     pub(crate) writable: bool,
+    /// Whether pages that can be had may become zeros too, where the one that cannot be had could
+    /// not be replaced alone.
+    pub(crate) widen: bool,
     /// A descriptor of the backing that stays open as long as the mapping, or -1.
     pub(crate) fd: i32,
     /// Offset in the backing of the mapping's first address.
@@ -42,6 +45,7 @@ pub(crate) struct Arms {
 pub(crate) struct Guard {
     page: AtomicUsize,
     writable: AtomicBool,
+    widen: AtomicBool,
     fd: AtomicI32,
     offset: AtomicU64,
     only_in: AtomicU32,
@@ -61,6 +65,7 @@ impl Guard {
     pub(crate) fn arm(&self, arms: Arms) {
         self.page.store(arms.page, Relaxed);
         self.writable.store(arms.writable, Relaxed);
+        self.widen.store(arms.widen, Relaxed);
         self.fd.store(arms.fd, Relaxed);
         self.offset.store(arms.offset, Relaxed);
         self.only_in.store(arms.only_in, Relaxed);
@@ -73,6 +78,7 @@ impl Guard {
         Arms {
             page: self.page.load(Relaxed),
             writable: self.writable.load(Relaxed),
+            widen: self.widen.load(Relaxed),
             fd: self.fd.load(Relaxed),
             offset: self.offset.load(Relaxed),
             only_in: self.only_in.load(Relaxed),
@@ -107,6 +113,10 @@ impl Guard {
     pub(crate) fn wait_for(&self, holder: u32) {
         let pause = libc::timespec { tv_sec: 0, tv_nsec: 1_000_000 };
         crate::sys::futex_wait(&self.patching, holder, &pause);
+    }
+
+    pub(crate) fn never_widen(&self) {
+        self.widen.store(false, Relaxed);
     }
 
     pub(crate) fn set_writable(&self, writable: bool) {

@@ -183,11 +183,12 @@ fn patch(slot: &GuardSlot, address: usize, sign: Sign, write: bool, broken: bool
             // Each replaced page may split the kernel's record of the mapping in three. At the
             // limit of such records (vm.max_map_count) the spare makes room. Where others have used
             // that up, replacing up to the mapping's end takes one more, and replacing all of it
-            // none.
+            // none; safe slices lose no other page to that.
             put_zeros(guard, page..page + arms.page)
                 || (spare::release() && put_zeros(guard, page..page + arms.page))
-                || put_zeros(guard, page..slot.end())
-                || put_zeros(guard, slot.start()..slot.end())
+                || (arms.widen
+                    && (put_zeros(guard, page..slot.end())
+                        || put_zeros(guard, slot.start()..slot.end())))
         }
     };
     guard.end_patching();

@@ -153,12 +153,14 @@ impl Mapping {
     ///
     /// # Safety
     /// For as long as the slice lives:
-    /// - nobody changes the bytes: not this program through [`write_at`](Self::write_at) or another
-    ///   mapping, not another process, by mapping, write(2) or truncation. A private mapping is no
-    ///   protection: pages not yet written follow the file.
-    /// - if a page cannot be had, its bytes becoming zeros is a change too, which the caller
-    ///   accepts: no earlier read of them is relied on.
-    /// - the protection of every page permits reading.
+    /// - Nobody writes to the bytes: not this program through [`write_at`](Self::write_at) or another
+    ///   mapping, not another process, by mapping or write(2). A private mapping is no protection:
+    ///   pages not yet written follow the file.
+    /// - The file may be cut, and its disk may fail; the caller is ready for it. Bytes whose page is
+    ///   lost turn to zeros, once. They may have been read before, so nothing that must be sound
+    ///   rests on a byte staying what it was (no unchecked index that was checked against an earlier
+    ///   read, no `str` or enum made of the bytes without a copy).
+    /// - The protection of every page permits reading.
     pub unsafe fn as_slice(&self) -> &[u8] {
         self.region.guard();
         // SAFETY: `len` bytes at `as_ptr` are mapped as long as `self` lives, `len` is at most
@@ -181,7 +183,8 @@ impl Mapping {
         unsafe { core::slice::from_raw_parts_mut(self.as_mut_ptr(), self.len()) }
     }
 
-    /// Runs `work` on the bytes as a slice, and returns its result only if every byte could be had.
+    /// Runs `work` on the bytes as a slice, and returns its result only if every byte could be had:
+    /// a file that somebody cuts meanwhile makes a [`Fault`], not a wrong result.
     ///
     /// ```
     /// let map = folio::Mapping::open("Cargo.toml")?;
@@ -192,12 +195,14 @@ impl Mapping {
     /// ```
     ///
     /// # Errors
-    /// The first fault that this mapping's slices met and that [`restore`](Self::restore) has not
-    /// taken: during `work`, on any thread, or before, in which case `work` is not run. Kind
+    /// [`Truncated`](crate::FaultKind::Truncated) where the file has become shorter than the mapping
+    /// (where it was kept or opened by path; otherwise by the page only). The first fault that this
+    /// mapping's slices met and that [`restore`](Self::restore) has not taken: during `work`, on any thread, or before, in which case `work` is not run. Kind
     /// [`Protection`](crate::FaultKind::Protection) if the mapping is not readable.
     ///
     /// # Safety
-    /// As for [`as_slice`](Self::as_slice), while `work` runs.
+    /// As for [`as_slice`](Self::as_slice), while `work` runs: nobody writes to the bytes; that the
+    /// file is cut is what this method is for.
     pub unsafe fn guarded<R>(&self, work: impl FnOnce(&[u8]) -> R) -> Result<R, Fault> {
         // SAFETY: the contract is the same.
         self.region.guarded(Protection::READ, || work(unsafe { self.as_slice() }))
@@ -244,8 +249,8 @@ impl Mapping {
     /// (msync(2), MS_SYNC). For a private mapping it does nothing.
     ///
     /// # Errors
-    /// EIO or ENOSPC where the backing could not take them, and the sticky fault where zeros stand
-    /// in for a page of the range: what was written there is lost.
+    /// EIO or ENOSPC where the backing could not take them. A fault where what was written is lost:
+    /// zeros stand in for a page of the range, or the file has been cut within it.
     pub fn flush(&self, range: impl RangeBounds<usize>) -> Result<Range<usize>> {
         self.region.flush(range, MsyncFlags::SYNC)
     }
@@ -476,8 +481,8 @@ impl Mapping {
             .map_err(|(region, error)| Refused::new(Self::from_region(region), error))
     }
 
-    pub(crate) fn guard(&self) {
-        self.region.guard();
+    pub(crate) fn guard_safe(&self) {
+        self.region.guard_safe();
     }
 
     pub(crate) fn witness(&self) -> Option<File> {

@@ -56,14 +56,14 @@ impl Memory {
         }
         let mapping = options.clone().private().write().anonymous(len)?;
         // Broken hardware and an empty pool of huge pages are faults, not signals.
-        mapping.guard();
+        mapping.guard_safe();
         Ok(Self { mapping })
     }
 
     /// Memory of a region that has what the module's invariant asks for.
     pub(crate) fn from_plain(region: Region) -> Self {
         let mapping = Mapping::from_region(region);
-        mapping.guard();
+        mapping.guard_safe();
         Self { mapping }
     }
 

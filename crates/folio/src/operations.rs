@@ -26,8 +26,8 @@ impl Region {
         operation: &'static str,
         range: impl RangeBounds<usize>,
     ) -> Result<Range<usize>> {
-        resolve(range, self.len())
-            .ok_or_else(|| Error::out_of_range(operation, &self.backing, self.len()))
+        resolve(&range, self.len())
+            .ok_or_else(|| Error::out_of_range(operation, &self.backing, &range, self.len()))
     }
 
     fn around(&self, operation: &'static str, range: impl RangeBounds<usize>) -> Result<Pages> {
@@ -46,7 +46,8 @@ impl Region {
         range: impl RangeBounds<usize>,
         flags: MsyncFlags,
     ) -> Result<Range<usize>> {
-        let pages = self.around("flush", range)?;
+        let range = self.resolve("flush", range)?;
+        let pages = self.extent.around(range.clone());
         // What was written to zeros that stand in for a lost page reaches nobody.
         if let Some(fault) = self.sticky_in(&pages.touched) {
             return Err(fault.into());
@@ -57,7 +58,12 @@ impl Region {
                     .hint_for(libc::EBUSY, "the pages are locked: unlock them to invalidate")
             })?;
         }
-        Ok(pages.touched)
+        // Nor does what was written behind the end of a file that was cut.
+        let writes = self.sharing == Sharing::Shared && self.is_writable() && !self.tail;
+        match writes.then(|| self.cut(range, true)).flatten() {
+            Some(fault) => Err(fault.into()),
+            None => Ok(pages.touched),
+        }
     }
 
     pub(crate) fn advise(

@@ -82,13 +82,13 @@ pub struct PageHook {
 pub unsafe fn attach(addresses: Range<usize>, fill: Box<dyn FillPage>) -> Result<PageHook> {
     const ATTACH: &str = "attach a page hook to";
     if addresses.is_empty() {
-        return Err(Error::out_of_range(ATTACH, &Backing::ANONYMOUS, 0));
+        return Err(Error::out_of_range(ATTACH, &Backing::ANONYMOUS, &addresses, 0));
     }
     handler::install().map_err(|errno| Error::os(ATTACH, &Backing::ANONYMOUS, errno))?;
     let registration = Box::into_raw(Box::new(Registration { fill }));
     let slot = REGISTRY.insert(addresses.start, addresses.end, |guard: &Guard| {
         let only_in = std::process::id();
-        guard.arm(Arms { page: 4096, writable: true, fd: -1, offset: 0, only_in });
+        guard.arm(Arms { page: 4096, writable: true, widen: false, fd: -1, offset: 0, only_in });
         guard.hook.store(registration, Release);
     });
     match slot {

@@ -330,6 +330,7 @@ fn settle(options: &MapOptions, region: &mut Region) -> Result<()> {
         let _ = sys::name(addresses.start, addresses.len(), name);
     }
     region.fickle |= options.droppable;
+    region.tail = options.beyond_end;
     if options.transparent {
         region.advise_pages(.., libc::MADV_HUGEPAGE, "ask for transparent huge pages in")?;
     }

@@ -13,7 +13,7 @@
 use core::ops::{Bound, Range, RangeBounds};
 
 /// Turns any range into `start..end` with `start <= end <= len`, or `None` where it does not fit.
-pub(crate) fn resolve(range: impl RangeBounds<usize>, len: usize) -> Option<Range<usize>> {
+pub(crate) fn resolve(range: &impl RangeBounds<usize>, len: usize) -> Option<Range<usize>> {
     let start = match range.start_bound() {
         Bound::Included(&start) => start,
         Bound::Excluded(&before) => before.checked_add(1)?,
@@ -117,16 +117,16 @@ mod tests {
 
     #[test]
     fn a_range_outside_the_mapping_does_not_resolve() {
-        assert_eq!(resolve(.., 10), Some(0..10));
-        assert_eq!(resolve(10.., 10), Some(10..10));
-        assert_eq!(resolve(..=9, 10), Some(0..10));
-        assert_eq!(resolve(..=10, 10), None);
-        assert_eq!(resolve(11.., 10), None);
-        assert_eq!(resolve(..=usize::MAX, 10), None);
-        assert_eq!(resolve((Bound::Excluded(usize::MAX), Bound::Unbounded), 10), None);
+        assert_eq!(resolve(&(..), 10), Some(0..10));
+        assert_eq!(resolve(&(10..), 10), Some(10..10));
+        assert_eq!(resolve(&(..=9), 10), Some(0..10));
+        assert_eq!(resolve(&(..=10), 10), None);
+        assert_eq!(resolve(&(11..), 10), None);
+        assert_eq!(resolve(&(..=usize::MAX), 10), None);
+        assert_eq!(resolve(&(Bound::Excluded(usize::MAX), Bound::Unbounded), 10), None);
         #[allow(clippy::reversed_empty_ranges)]
         let reversed = 5..4;
-        assert_eq!(resolve(reversed, 10), None);
+        assert_eq!(resolve(&(reversed), 10), None);
         assert!(!fits(usize::MAX, 2, 10) && !fits(2, usize::MAX, 10) && fits(10, 0, 10));
     }
 

@@ -26,7 +26,7 @@ use crate::fault::{self, Ask, Explained, Fault, FaultKind, Sign};
 use crate::guard::{Arms, GuardSlot, REGISTRY};
 use crate::range::{Extent, Pages};
 use crate::reservation::Space;
-use crate::{Backing, Protection, Sharing, spare, sys};
+use crate::{Backing, BackingKind, Protection, Sharing, spare, sys};
 
 /// Where a region's addresses come from, and go to when it is dropped.
 pub(crate) enum Home {
@@ -48,11 +48,14 @@ pub(crate) struct Region {
     /// Whether any page may be writable.
     writable: AtomicBool,
     slot: AtomicPtr<GuardSlot>,
-    /// Some pages may turn to zeros whenever the kernel likes (MADV_FREE, MAP_DROPPABLE), or
-    /// are guards (MADV_GUARD_INSTALL).
+    /// Some pages may turn to zeros whenever the kernel likes (MADV_FREE, MAP_DROPPABLE).
     pub(crate) fickle: bool,
     /// Some pages may be guards, which nobody can read (MADV_GUARD_INSTALL).
     pub(crate) trapped: bool,
+    /// Slices of it are safe: no page that can be had may become zeros.
+    safe: AtomicBool,
+    /// It was meant to reach beyond the end of its file.
+    pub(crate) tail: bool,
     /// The process that has the region, where a forked child does not inherit it.
     pub(crate) only_in: Option<u32>,
 }
@@ -78,6 +81,8 @@ impl Region {
             slot: AtomicPtr::new(ptr::null_mut()),
             fickle: false,
             trapped: false,
+            safe: AtomicBool::new(false),
+            tail: false,
             only_in: None,
         }
     }
@@ -162,6 +167,7 @@ impl Region {
         let arms = Arms {
             page: self.extent.page,
             writable: self.is_writable(),
+            widen: !self.safe.load(Relaxed),
             fd: self.file.as_ref().map_or(-1, AsRawFd::as_raw_fd),
             offset: self.offset - self.extent.lead as u64,
             only_in: self.only_in.unwrap_or(0),
@@ -169,6 +175,15 @@ impl Region {
         let slot = REGISTRY.insert(start, end, |guard| guard.arm(arms));
         let slot = slot.expect("the registry has more slots than a process can have mappings");
         self.slot.store(ptr::from_ref(slot).cast_mut(), Release);
+    }
+
+    /// Guards a region whose slices are safe.
+    pub(crate) fn guard_safe(&self) {
+        self.safe.store(true, Relaxed);
+        self.guard();
+        if let Some(slot) = self.slot() {
+            slot.payload.never_widen();
+        }
     }
 
     pub(crate) fn unguard(&mut self) {
@@ -249,9 +264,43 @@ impl Region {
             Some(fault) => Err(fault),
             None => {
                 let result = work();
-                self.sticky().map_or(Ok(result), Err)
+                match self.sticky().or_else(|| {
+                    let expected = if self.tail { 0..0 } else { 0..self.len() };
+                    self.cut(expected, false)
+                }) {
+                    Some(fault) => Err(fault),
+                    None => Ok(result),
+                }
             }
         }
+    }
+
+    /// The fault at the first byte of `range` that lies behind the end of the file. The kernel
+    /// faults by the page: where the file ends within one, the rest of it reads as zeros, and what
+    /// is written there is lost, without a signal. So the file is asked for its length, if it was
+    /// kept or has a path; `search` looks for it among this process's descriptors too.
+    pub(crate) fn cut(&self, range: Range<usize>, search: bool) -> Option<Fault> {
+        let file = matches!(self.backing.kind(), BackingKind::File | BackingKind::SharedMemory);
+        if !file || range.is_empty() {
+            return None;
+        }
+        let metadata = match (&self.file, self.backing.path()) {
+            (Some(file), _) => file.metadata().ok(),
+            (None, Some(path)) => std::fs::metadata(path).ok().filter(|now| self.backing.is(now)),
+            (None, None) => None,
+        };
+        let metadata = match metadata {
+            None if search => self.witness()?.metadata().ok()?,
+            found => found?,
+        };
+        let end = metadata.len().saturating_sub(self.offset);
+        let end = usize::try_from(end).unwrap_or(usize::MAX);
+        if range.end <= end {
+            return None;
+        }
+        let write = self.protection().contains(Protection::WRITE);
+        let sign = Sign::new(libc::SIGBUS, libc::BUS_ADRERR, write);
+        Some(fault::fault(self, range.start.max(end), sign, FaultKind::Truncated, None))
     }
 
     /// Whether no zeros stand in for any byte: no slice has met a fault that nobody took.

@@ -20,7 +20,7 @@ impl Region {
             return Err((self, fault.into()));
         }
         if at == 0 || at >= len {
-            let error = Error::out_of_range(SPLIT, &self.backing, len);
+            let error = Error::out_of_range(SPLIT, &self.backing, &(at..), len);
             return Err((self, error));
         }
         if !(lead + at).is_multiple_of(page) {
@@ -55,6 +55,7 @@ impl Region {
         );
         right.file = file;
         right.fickle = self.fickle;
+        right.tail = self.tail;
         right.trapped = self.trapped;
         right.set_writable(self.is_writable());
         right.only_in = self.only_in;
@@ -91,6 +92,7 @@ impl Region {
         next.unguard();
         self.extent.len += next.len();
         self.fickle |= next.fickle;
+        self.tail |= next.tail;
         self.trapped |= next.trapped;
         self.set_writable(self.is_writable() || next.is_writable());
         // What `next` owns besides its addresses.

@@ -54,7 +54,7 @@ impl Mapping {
         });
         match ready {
             Ok(_) => {
-                self.guard();
+                self.guard_safe();
                 Ok(Stable { mapping: self })
             }
             Err(error) => Err(Refused::new(self, error)),
@@ -63,7 +63,7 @@ impl Mapping {
 }
 
 fn refuse(mapping: &Mapping, reason: &'static str) -> Result<()> {
-    Err(Error::kind_of("call stable", mapping.backing(), ErrorKind::Invalid, reason))
+    Err(Error::kind_of("make stable", mapping.backing(), ErrorKind::Invalid, reason))
 }
 
 /// Whether every page can be read once its protection permits it.

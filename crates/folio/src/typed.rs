@@ -95,11 +95,12 @@ copies!(Sealed);
 
 /// The `count` values of type `T` at position `at`, as bytes; or why not.
 fn locate<T>(backing: &crate::Backing, bytes: &[u8], at: usize, count: usize) -> Result<usize> {
-    const REACH: &str = "reach a value of";
-    let size = size_of::<T>().checked_mul(count);
-    let Some(size) = size.filter(|&size| fits(at, size, bytes.len())) else {
-        return Err(Error::out_of_range(REACH, backing, bytes.len()));
-    };
+    const REACH: &str = "reach a value in";
+    let size = size_of::<T>().saturating_mul(count);
+    if !fits(at, size, bytes.len()) {
+        let asked = at..at.saturating_add(size);
+        return Err(Error::out_of_range(REACH, backing, &asked, bytes.len()));
+    }
     if !bytes.as_ptr().wrapping_add(at).addr().is_multiple_of(align_of::<T>()) {
         let align = align_of::<T>();
         let reason = format!("position {at} is not aligned to {align} bytes in memory");

@@ -79,8 +79,7 @@ impl<'a> View<'a> {
     /// # Errors
     /// [`ErrorKind::OutOfRange`] if the range does not lie within the view.
     pub fn range(&self, range: impl RangeBounds<usize>) -> Result<Self> {
-        let range = resolve(range, self.len)
-            .ok_or_else(|| Error::out_of_range("view", &self.region.backing, self.len))?;
+        let range = self.resolve("view", range)?;
         Ok(Self { region: self.region, start: self.start + range.start, len: range.len() })
     }
 
@@ -99,6 +98,9 @@ impl<'a> View<'a> {
     }
 
     /// Copies bytes from position `at` on into `buf`, all of it or an error.
+    ///
+    /// The kernel faults by the page: behind the end of a file, the rest of its last page reads as
+    /// zeros.
     ///
     /// # Errors
     /// [`ErrorKind::OutOfRange`] if they do not all lie within the view; [`ErrorKind::Fault`] where
@@ -119,7 +121,8 @@ impl<'a> View<'a> {
     ///
     /// # Errors
     /// As [`read_at`](Self::read_at); a mapping that is not writable gives a fault of kind
-    /// [`Protection`](FaultKind::Protection).
+    /// [`Protection`](FaultKind::Protection). Bytes written behind the end of a file, but on its last
+    /// page, are lost without one; [`Mapping::flush`](crate::Mapping::flush) notices.
     #[inline]
     pub fn write_at(&self, at: usize, bytes: &[u8]) -> Result<()> {
         let position = self.locate("write", at, bytes.len())?;
@@ -138,8 +141,7 @@ impl<'a> View<'a> {
     /// As [`write_at`](Self::write_at).
     #[inline]
     pub fn fill(&self, range: impl RangeBounds<usize>, byte: u8) -> Result<()> {
-        let range = resolve(range, self.len)
-            .ok_or_else(|| Error::out_of_range("fill", &self.region.backing, self.len))?;
+        let range = self.resolve("fill", range)?;
         let (position, count) = (self.start + range.start, range.len());
         self.each(position, count, move |done| {
             // SAFETY: as in `write_at`.
@@ -185,8 +187,19 @@ impl<'a> View<'a> {
         if fits(at, count, self.len) {
             Ok(self.start + at)
         } else {
-            Err(Error::out_of_range(operation, &self.region.backing, self.len))
+            let asked = at..at.saturating_add(count);
+            Err(Error::out_of_range(operation, &self.region.backing, &asked, self.len))
         }
+    }
+
+    #[inline]
+    fn resolve(
+        &self,
+        operation: &'static str,
+        range: impl RangeBounds<usize>,
+    ) -> Result<Range<usize>> {
+        resolve(&range, self.len)
+            .ok_or_else(|| Error::out_of_range(operation, &self.region.backing, &range, self.len))
     }
 
     #[inline]

@@ -108,3 +108,54 @@ fn only_the_pages_that_were_lost_are_replaced_and_restored() {
     want[5 * 4096..5 * 4096 + 19].copy_from_slice(b"a change of our own");
     assert_eq!(map.to_vec().unwrap(), want);
 }
+
+#[test]
+fn a_file_cut_within_a_page_is_noticed_by_guarded_and_flush() {
+    let file = Scratch::new("within", &[b'x'; 5000]);
+    let by_descriptor = File::options().read(true).write(true).open(&file.0).unwrap();
+    let maps = [
+        Mapping::options().write().open(&file.0).unwrap(),
+        Mapping::options().write().keep_file().map(&by_descriptor).unwrap(),
+    ];
+    // SAFETY: the bytes are counted, and nothing rests on the count.
+    let count =
+        |map: &Mapping| unsafe { map.guarded(|all| all.iter().filter(|&&b| b == b'x').count()) };
+    for map in &maps {
+        assert_eq!(count(map).unwrap(), 5000);
+        map.flush(..).unwrap();
+    }
+    file.set_len(4500);
+    for map in &maps {
+        let fault = count(map).unwrap_err();
+        assert_eq!((fault.kind(), fault.offset()), (FaultKind::Truncated, 4500));
+        map.write_at(4900, b"lost").unwrap();
+        let error = map.flush(..).unwrap_err();
+        assert_eq!(error.fault().unwrap().kind(), FaultKind::Truncated);
+        map.flush(..4096).unwrap();
+    }
+    let found_anew = Mapping::options().write().len(4500).map(&by_descriptor).unwrap();
+    file.set_len(4400);
+    assert!(found_anew.flush(..).unwrap_err().fault().is_some());
+    file.set_len(5000);
+    for map in &maps {
+        map.flush(..).unwrap();
+        map.check().unwrap();
+    }
+    let tail = Mapping::options().write().len(6000).beyond_end().open(&file.0).unwrap();
+    tail.flush(..).unwrap();
+}
+
+#[test]
+fn a_range_that_does_not_fit_is_named() {
+    let file = Scratch::new("named", &pattern(1000));
+    let map = Mapping::open(&file.0).unwrap();
+    let error = map.read_at(999, &mut [0; 2]).unwrap_err().to_string();
+    assert!(
+        error.ends_with("999..1001 does not lie within the 1000 bytes of the mapping"),
+        "{error}"
+    );
+    let error = map.flush(5..=1000).unwrap_err().to_string();
+    assert!(error.contains("5..=1000 does"), "{error}");
+    let error = map.write_at(3, b"x").unwrap_err().to_string();
+    assert!(error.contains("map it with write()"), "{error}");
+}
