@@ -76,7 +76,8 @@ impl Growable {
         Self { region, len: AtomicUsize::new(len), turn: Mutex::new(()), options }
     }
 
-    /// Maps an existing file, readable and writable, with room to grow to `capacity` bytes.
+    /// Maps an existing file, readable and writable, with room to grow to `capacity` bytes. For one
+    /// that may not exist yet, such as a log, there is [`GrowOptions::or_create`].
     ///
     /// # Errors
     /// As [`GrowOptions::open`].

@@ -359,8 +359,9 @@ impl MapOptions {
         Ok(Mapping::from_region(region))
     }
 
-    /// Maps `len` bytes of plain memory, all zeros: shared with forked children by default,
-    /// otherwise [`private`](Self::private).
+    /// Maps `len` bytes of plain memory, all zeros: shared with forked children by default, otherwise
+    /// [`private`](Self::private). Read-only unless [`write`](Self::write) is asked for, like every
+    /// mapping.
     ///
     /// For memory of this process alone [`Memory`] is the handier type: it is a slice.
     ///
