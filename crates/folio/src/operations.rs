@@ -90,7 +90,7 @@ impl Region {
         if pages.len > 0 {
             // SAFETY: callers pass only advice that changes no byte (`Advice`, MADV_HUGEPAGE).
             unsafe { sys::advise(pages.start, pages.len, advice) }
-                .map_err(|errno| self.advice_failed(operation, &pages, errno))?;
+                .map_err(|errno| self.advice_failed(operation, advice, &pages, errno))?;
         }
         Ok(pages.touched)
     }
@@ -112,14 +112,27 @@ impl Region {
             // SAFETY: the region owns the pages, and `&mut self` says that no slice into them is
             // borrowed.
             unsafe { sys::advise(pages.start, pages.len, advice) }
-                .map_err(|errno| self.advice_failed(operation, &pages, errno))?;
+                .map_err(|errno| self.advice_failed(operation, advice, &pages, errno))?;
         }
         Ok(pages.touched)
     }
 
-    fn advice_failed(&self, operation: &'static str, pages: &Pages, errno: Errno) -> Error {
+    fn advice_failed(
+        &self,
+        operation: &'static str,
+        advice: i32,
+        pages: &Pages,
+        errno: Errno,
+    ) -> Error {
+        let invalid = match advice {
+            sys::MADV_COLLAPSE => {
+                "the kernel lacks it, it is not for this kind of mapping, or it has no pages yet: \
+                 populate it first"
+            }
+            _ => "the kernel lacks it, or it is not for this kind of mapping",
+        };
         self.failed(operation, pages, errno)
-            .hint_for(libc::EINVAL, "the kernel lacks it, or it is not for this kind of mapping")
+            .hint_for(libc::EINVAL, invalid)
             .hint_for(libc::EPERM, "it needs root, or the mapping is sealed")
     }
 

@@ -311,7 +311,10 @@ fn explain_map(options: &MapOptions, backing: &Backing, page: usize, errno: Errn
             "a seal, the file system's noexec or the lowest permitted address (vm.mmap_min_addr) \
              forbids it",
         ),
-        Errno::NODEV => error.hint("this kind of file cannot be mapped: read it instead"),
+        // Files of /proc that have a mmap operation which refuses answer EIO.
+        Errno::NODEV | Errno::IO => {
+            error.hint("this kind of file cannot be mapped: read it instead")
+        }
         Errno::OPNOTSUPP if options.sync => {
             error.hint("MAP_SYNC needs a file on persistent memory with DAX")
         }

@@ -85,12 +85,14 @@ fn enodev_where_a_kind_of_file_cannot_be_mapped() {
     let directory = std::env::temp_dir();
     let error = Mapping::open(&directory).unwrap_err();
     expect(error, libc::ENODEV, "(ENODEV)", &name(&directory), "read it instead");
-    let error = Mapping::open("/proc/self/status").unwrap_err();
-    let errno = error.raw_os_error();
-    assert!(errno == Some(libc::ENODEV) || errno == Some(libc::EIO), "{error}");
-    let errno = errno.unwrap();
-    let symbol = if errno == libc::EIO { "EIO" } else { "ENODEV" };
-    expect(error, errno, symbol, "/proc/self/status", "read it instead");
+    for path in ["/proc/self/status", "/proc/version"] {
+        let error = Mapping::open(path).unwrap_err();
+        let errno = error.raw_os_error();
+        assert!(errno == Some(libc::ENODEV) || errno == Some(libc::EIO), "{error}");
+        let errno = errno.unwrap();
+        let symbol = if errno == libc::EIO { "EIO" } else { "ENODEV" };
+        expect(error, errno, symbol, path, "read it instead");
+    }
     let error = Mapping::options().len(10).open("/dev/null").unwrap_err();
     expect(error, libc::ENODEV, "(ENODEV)", "/dev/null", "read it instead");
     let (reader, _writer) = io::pipe().unwrap();
@@ -287,6 +289,17 @@ fn einval_where_the_kernel_does_not_know_the_advice_for_such_a_mapping() {
     expect(error, libc::EINVAL, "(EINVAL)", &name(file.path()), "not for this kind of mapping");
     let error = map.set_fork(folio::Fork::Wipe).unwrap_err();
     expect(error, libc::EINVAL, "(EINVAL)", &name(file.path()), "private anonymous memory");
+}
+
+#[test]
+fn einval_where_there_are_no_pages_to_collapse_yet() {
+    let map = Mapping::options().write().anonymous(8 << 20).unwrap();
+    match map.advise(.., folio::Advice::Collapse) {
+        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
+            expect(error, libc::EINVAL, "(EINVAL)", "anonymous memory", "populate it first");
+        }
+        other => common::skip(&format!("a kernel that collapses no empty range: {other:?}")),
+    }
 }
 
 #[test]
