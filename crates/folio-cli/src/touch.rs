@@ -24,6 +24,17 @@ use folio::{Mapping, Protection, Sharing};
 
 use crate::arguments::Touch;
 
+/// How a page is touched, and at which position of the mapping.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// A byte is read.
+    Read(usize),
+    /// 0 is added to four bytes.
+    Add(usize),
+    /// A byte is read, and written again.
+    Rewrite(usize),
+}
+
 /// The pages of a mapping, to be touched.
 #[derive(Debug)]
 pub struct Pages<'a> {
@@ -42,6 +53,11 @@ impl<'a> Pages<'a> {
             lead: if map.is_empty() { 0 } else { map.address() % map.page_size() },
             writes: writable && map.sharing() == Sharing::Private,
         }
+    }
+
+    /// The mapping.
+    pub fn mapping(&self) -> &'a Mapping {
+        self.map
     }
 
     /// How many there are.
@@ -85,19 +101,27 @@ impl<'a> Pages<'a> {
     }
 
     fn touch_one(&self, page: u64) -> folio::Result<()> {
+        let mut byte = [0];
+        match self.way(page) {
+            Way::Read(position) => self.map.read_at(position, &mut byte),
+            Way::Add(position) => self.map.view().atomic_u32(position)?.fetch_add(0).map(drop),
+            Way::Rewrite(position) => {
+                self.map.read_at(position, &mut byte)?;
+                self.map.write_at(position, &byte)
+            }
+        }
+    }
+
+    /// How a page is touched.
+    pub fn way(&self, page: u64) -> Way {
         let start = page as usize * self.map.page_size();
         let position = start.saturating_sub(self.lead);
-        let mut byte = [0];
         if !self.writes {
-            return self.map.read_at(position, &mut byte);
+            return Way::Read(position);
         }
         let aligned = (start.max(self.lead)).next_multiple_of(4) - self.lead;
         let end = (start + self.map.page_size() - self.lead).min(self.map.len());
-        if aligned + 4 <= end {
-            return self.map.view().atomic_u32(aligned)?.fetch_add(0).map(drop);
-        }
-        self.map.read_at(position, &mut byte)?;
-        self.map.write_at(position, &byte)
+        if aligned + 4 <= end { Way::Add(aligned) } else { Way::Rewrite(position) }
     }
 }
 
