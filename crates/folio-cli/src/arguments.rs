@@ -309,6 +309,11 @@ impl Map {
         self.source.to_str().ok_or(size::ParseSizeError::NotANumber).and_then(parse_length)
     }
 
+    /// Whether SOURCE is the file on standard input.
+    pub fn is_standard_input(&self) -> bool {
+        !self.anonymous && self.source.as_os_str() == "-"
+    }
+
     /// What may be done with the bytes.
     pub fn protection(&self) -> Protection {
         let memory = Protection::READ | Protection::WRITE;

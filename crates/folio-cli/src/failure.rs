@@ -4,12 +4,11 @@ use std::fmt;
 use std::io::{self, Write};
 
 use clap::ColorChoice;
-use folio::{ErrorKind, FaultKind};
+use folio::{ErrorKind, FaultKind, Protection};
 
+use crate::arguments::Map;
+use crate::size::grouped_in;
 use crate::terminal::{self, BAD};
-
-const GIVE_ONE: &str = "no length of its own: give one";
-const GIVE_LENGTH: &str = "no length of its own: give one with --length";
 
 /// Why the command could not do what it was asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +18,26 @@ impl Failure {
     /// A failure in one's own words.
     pub fn new(message: impl Into<String>) -> Self {
         Self(message.into())
+    }
+
+    /// What the library failed with, in the command's words: the source as it was named, numbers
+    /// as the report writes them, options in the place of methods.
+    pub fn of(error: &folio::Error, arguments: &Map) -> Self {
+        let text = error.to_string();
+        let start = format!("cannot {} {}", error.operation(), error.backing());
+        let reason = grouped_in(text.strip_prefix(&start).unwrap_or_default());
+        let source = match arguments.is_standard_input() {
+            true => "standard input".to_owned(),
+            false => error.backing().to_string(),
+        };
+        let reason = match in_options(&reason, arguments) {
+            Some(reason) => reason,
+            None => match way_out(error) {
+                Some(way_out) => format!("{reason}: {way_out}"),
+                None => reason,
+            },
+        };
+        Self(format!("cannot {} {source}{reason}", error.operation()))
     }
 
     /// Writes it to standard error.
@@ -54,32 +73,74 @@ impl fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
-impl From<folio::Error> for Failure {
-    fn from(error: folio::Error) -> Self {
-        let text = error.to_string();
-        // The library speaks of its methods, the command of its options.
-        for (method, option) in [("(beyond_end)", "(--beyond-end)"), (GIVE_ONE, GIVE_LENGTH)] {
-            if let Some(start) = text.strip_suffix(method) {
-                return Self(format!("{start}{option}"));
-            }
-        }
-        match way_out(&error) {
-            Some(way_out) => Self(format!("{text}: {way_out}")),
-            None => Self(text),
-        }
-    }
-}
-
 impl From<folio_stat::Error> for Failure {
     fn from(error: folio_stat::Error) -> Self {
         Self(error.to_string())
     }
 }
 
-/// What the library cannot know: which option helps.
+/// A reason whose way out the library knows as a method, with the option instead.
+fn in_options(reason: &str, arguments: &Map) -> Option<String> {
+    let writable = arguments.protection().contains(Protection::WRITE);
+    let reserves = writable && (arguments.is_private() || arguments.anonymous);
+    let map_less = match (reserves && !arguments.no_reserve, arguments.anonymous) {
+        (true, _) => ": map less, or add --no-reserve",
+        (false, true) => ": map less",
+        (false, false) => ": map less (--length)",
+    };
+    let collapse = match arguments.populate {
+        true => "the kernel lacks it, or it is not for this kind of mapping",
+        false => {
+            "the kernel lacks it, it is not for this kind of mapping, or it has no pages yet: add \
+             --populate"
+        }
+    };
+    // What the library's reason ends with, how much of it goes, and what comes instead.
+    let words = [
+        ("(beyond_end)", "(beyond_end)", "(--beyond-end)"),
+        ("no length of its own: give one", "", " with --length"),
+        (COLLAPSE, COLLAPSE, collapse),
+        ("allow base pages", "allow base pages", "add --or-base"),
+        (
+            "map it private or read-only",
+            "map it private or read-only",
+            "add --private, or leave out --protection",
+        ),
+        (
+            "open it for reading, and for writing too if the mapping is shared and writable",
+            "and for writing too if the mapping is shared and writable",
+            "and for writing too (folio map - <> FILE), or add --private",
+        ),
+        ("a limit (ulimit -v) is exhausted", "", map_less),
+        ("no address space is that large", "", ": map less"),
+        (
+            "the limit of locked memory is reached (ulimit -l), or a page of the range cannot be \
+             had",
+            " (ulimit -l), or a page of the range cannot be had",
+            ", or a page of the range cannot be had: raise it (ulimit -l), or lock less",
+        ),
+        (
+            "the limit of locked memory is reached (ulimit -l)",
+            " (ulimit -l)",
+            ": raise it (ulimit -l), or map less",
+        ),
+    ];
+    words.into_iter().find_map(|(end, goes, comes)| {
+        reason.ends_with(end).then(|| format!("{}{comes}", &reason[..reason.len() - goes.len()]))
+    })
+}
+
+const COLLAPSE: &str = "the kernel lacks it, it is not for this kind of mapping, or it has no pages \
+                        yet: populate it first";
+
+/// What the library cannot know: which option helps, and what a path may have been meant for.
 fn way_out(error: &folio::Error) -> Option<&'static str> {
+    const EPERM: i32 = 1;
     const ENOENT: i32 = 2;
+    const ENXIO: i32 = 6;
+    const ENOTDIR: i32 = 20;
     const EISDIR: i32 = 21;
+    const ELOOP: i32 = 40;
 
     if let Some(fault) = error.fault() {
         return Some(match fault.kind() {
@@ -93,10 +154,20 @@ fn way_out(error: &folio::Error) -> Option<&'static str> {
             _ => "map it again",
         });
     }
-    match (error.kind(), error.raw_os_error()) {
-        (ErrorKind::Os, Some(ENOENT)) => Some("check the path; for memory add --anonymous"),
-        (ErrorKind::Os, Some(EISDIR)) => Some("name a file in it"),
-        (ErrorKind::BeyondEnd, ..) => Some("choose a smaller --offset"),
+    match (error.operation(), error.kind(), error.raw_os_error()) {
+        ("open", _, Some(ENOENT)) => Some("check the path; for memory add --anonymous"),
+        ("open", _, Some(ENOTDIR)) => Some("check the path: a part of it is no directory"),
+        ("open", _, Some(ELOOP)) => {
+            Some("its symbolic links lead in a circle: name the file itself")
+        }
+        ("open", _, Some(EPERM)) => {
+            Some("a container or a security module forbids it: map it outside, or map a copy")
+        }
+        ("open", _, Some(ENXIO)) => {
+            Some("it is a socket, or a device that is not there: name another")
+        }
+        ("open", _, Some(EISDIR)) => Some("name a file in it"),
+        (_, ErrorKind::BeyondEnd, _) => Some("choose a smaller --offset"),
         _ => None,
     }
 }

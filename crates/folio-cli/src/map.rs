@@ -30,7 +30,7 @@ pub fn run(arguments: &Map, color: ColorChoice) -> Result<(), Failure> {
         }
         // There is something to report on.
         Err(error) if error.fault().is_some() => events.error = Some(error),
-        Err(error) => return Err(error.into()),
+        Err(error) => return Err(Failure::of(&error, arguments)),
     }
     if arguments.output != Output::Raw {
         let source = arguments.source.to_string_lossy().into_owned();
@@ -38,8 +38,8 @@ pub fn run(arguments: &Map, color: ColorChoice) -> Result<(), Failure> {
         write(&report, arguments.output, color).or_else(|error| Failure::of_output(&error))?;
     }
     match events.error {
-        Some(error) => Err(error.into()),
-        None if arguments.output == Output::Raw => write_raw(&map),
+        Some(error) => Err(Failure::of(&error, arguments)),
+        None if arguments.output == Output::Raw => write_raw(&map, arguments),
         None => Ok(()),
     }
 }
@@ -108,16 +108,16 @@ fn stages() -> [folio::Result<Mapping>; 3] {
     ]
 }
 
-fn write_raw(map: &Mapping) -> Result<(), Failure> {
+fn write_raw(map: &Mapping, arguments: &Map) -> Result<(), Failure> {
     let mut out = match terminal::standard_output_file() {
         Ok(out) => out,
         Err(error) => return Failure::of_output(&error),
     };
     if out.is_terminal() {
-        return raw::write(map, &mut out, &AtomicU64::new(0));
+        return raw::write(map, arguments, &mut out, &AtomicU64::new(0));
     }
     progress::watch("writing", Unit::Bytes, map.len() as u64, |done| {
-        raw::write(map, &mut out, done)
+        raw::write(map, arguments, &mut out, done)
     })
 }
 

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use folio::{Fault, Mapping};
 
+use crate::arguments::Map;
 use crate::failure::Failure;
 
 const BUFFER_BYTES: usize = 2 << 20;
@@ -13,7 +14,12 @@ const BUFFER_BYTES: usize = 2 << 20;
 ///
 /// # Errors
 /// The fault, or what the writer fails with; a reader that has had enough is no failure.
-pub fn write(map: &Mapping, out: &mut impl Write, done: &AtomicU64) -> Result<(), Failure> {
+pub fn write(
+    map: &Mapping,
+    arguments: &Map,
+    out: &mut impl Write,
+    done: &AtomicU64,
+) -> Result<(), Failure> {
     let mut buffer = vec![0; map.len().min(BUFFER_BYTES)];
     let mut at = 0;
     while at < map.len() {
@@ -26,7 +32,7 @@ pub fn write(map: &Mapping, out: &mut impl Write, done: &AtomicU64) -> Result<()
         if let Err(error) = out.write_all(&buffer[..ready]) {
             return Failure::of_output(&error);
         }
-        read?;
+        read.map_err(|error| Failure::of(&error, arguments))?;
         at += count;
         done.store(at as u64, Ordering::Relaxed);
     }

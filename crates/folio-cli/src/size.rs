@@ -128,6 +128,27 @@ pub fn grouped(number: u64) -> String {
     text
 }
 
+/// A text in which the numbers are [`grouped`]; hexadecimal ones, and digits in words, stay.
+pub fn grouped_in(text: &str) -> String {
+    let mut grouped = String::new();
+    // A word, or what is between words: digits alone are a number.
+    for part in text.split_inclusive(|c: char| !is_of_word(c)) {
+        let word = part.trim_end_matches(|c| !is_of_word(c));
+        match word.parse() {
+            Ok(number) if word.bytes().all(|byte| byte.is_ascii_digit()) => {
+                grouped.push_str(&self::grouped(number));
+                grouped.push_str(&part[word.len()..]);
+            }
+            _ => grouped.push_str(part),
+        }
+    }
+    grouped
+}
+
+fn is_of_word(c: char) -> bool {
+    c.is_alphanumeric() || c == '_'
+}
+
 #[cfg(test)]
 mod tests {
     use super::ParseSizeError::{NotANumber, TooLarge, UnknownUnit};
@@ -211,6 +232,20 @@ mod tests {
             (u64::MAX, "16.0 EiB"),
         ] {
             assert_eq!(rounded(bytes), text);
+        }
+    }
+
+    #[test]
+    fn numbers_in_a_text_are_grouped_and_nothing_else_is() {
+        for (text, expected) in [
+            (", bytes 0..67108864: EINVAL", ", bytes 0..67,108,864: EINVAL"),
+            ("offset 549755813888 of 4096", "offset 549,755,813,888 of 4,096"),
+            ("at 0x7f1234567890, vm_12345, 123456K", "at 0x7f1234567890, vm_12345, 123456K"),
+            ("99999999999999999999999", "99999999999999999999999"),
+            ("Linux 6.11", "Linux 6.11"),
+            ("", ""),
+        ] {
+            assert_eq!(grouped_in(text), expected);
         }
     }
 

@@ -1,7 +1,5 @@
 //! The source of a mapping: a path, a file on standard input, or memory.
 
-use std::path::Path;
-
 use folio::{Lock, MapOptions, Mapping};
 use rustix::fs::FileType;
 
@@ -15,13 +13,14 @@ use crate::failure::Failure;
 /// What the library fails with, with the option that helps.
 pub fn map(arguments: &Map) -> Result<Mapping, Failure> {
     let options = options(arguments);
+    let fail = |error| Failure::of(&error, arguments);
     if arguments.anonymous {
         let length = arguments.memory_length().map_err(|error| Failure::new(error.to_string()))?;
         // A name keeps the kernel from joining it with a neighbour.
-        return Ok(options.name("folio map").anonymous(length)?);
+        return options.name("folio map").anonymous(length).map_err(fail);
     }
-    if arguments.source == Path::new("-") {
-        return standard_input(&options);
+    if arguments.is_standard_input() {
+        return standard_input(arguments, &options);
     }
     if arguments.source.is_dir() {
         let source = arguments.source.display();
@@ -29,10 +28,10 @@ pub fn map(arguments: &Map) -> Result<Mapping, Failure> {
             "cannot map {source}: it is a directory: name a file in it"
         )));
     }
-    Ok(options.keep_file().open(&arguments.source)?)
+    options.keep_file().open(&arguments.source).map_err(fail)
 }
 
-fn standard_input(options: &MapOptions) -> Result<Mapping, Failure> {
+fn standard_input(arguments: &Map, options: &MapOptions) -> Result<Mapping, Failure> {
     let input = rustix::stdio::stdin();
     let fail = |reason: &str| {
         Failure::new(format!(
@@ -44,7 +43,10 @@ fn standard_input(options: &MapOptions) -> Result<Mapping, Failure> {
         FileType::Fifo => Err(fail("it is a pipe")),
         FileType::Socket => Err(fail("it is a socket")),
         FileType::Directory => Err(fail("it is a directory")),
-        _ => Ok(options.clone().keep_file().map(input)?),
+        _ => {
+            let mapped = options.clone().keep_file().map(input);
+            mapped.map_err(|error| Failure::of(&error, arguments))
+        }
     }
 }
 

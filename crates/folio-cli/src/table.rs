@@ -8,7 +8,7 @@ use anstyle::Style;
 use folio_stat::{Flag, Residency};
 
 use crate::report::Report;
-use crate::size::{exact, grouped, rounded};
+use crate::size::{exact, grouped, grouped_in, rounded};
 use crate::terminal::{self, BAD, GOOD, STRONG, WEAK};
 use crate::{hex, strip};
 
@@ -57,7 +57,7 @@ pub fn write(out: &mut impl Write, report: &Report, page: Page) -> io::Result<()
     }
     if let Some(fault) = &report.fault {
         let rest = page.width.saturating_sub(LABEL + 2);
-        let lines = wrap(&fault.reason, rest);
+        let lines = wrap(&grouped_in(&fault.reason), rest);
         row(out, "fault", BAD, &lines)?;
     }
     Ok(())

@@ -3,7 +3,8 @@
 mod common;
 
 use std::fs::{self, File, OpenOptions, Permissions};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::net::UnixListener;
 use std::process::Stdio;
 
 use common::{Files, Ran, folio, is_root, noise, run, text};
@@ -30,7 +31,15 @@ fn a_source_that_cannot_be_opened_is_named() {
     let directory = text(&files.path("."));
     fails(&[&directory], &[&directory, "directory", "name a file"]);
     let below_file = format!("{}/x", files.file("f", b"x"));
-    fails(&[&below_file], &["ENOTDIR"]);
+    fails(&[&below_file], &["ENOTDIR", "check the path"]);
+    let circle = files.path("circle");
+    symlink(&circle, &circle).unwrap();
+    fails(&[&text(&circle)], &["circle", "ELOOP", "name the file itself"]);
+    let socket = files.path("socket");
+    let _listener = UnixListener::bind(&socket).unwrap();
+    fails(&[&text(&socket)], &["socket", "ENXIO", "name another"]);
+    // Root meets ETXTBSY, others EACCES.
+    fails(&["-p", "rw", "/proc/self/exe"], &["/proc/self/exe", "add --private"]);
     if is_root() {
         println!("skipped: root reads everything");
     } else {
@@ -39,7 +48,7 @@ fn a_source_that_cannot_be_opened_is_named() {
         fails(&[&secret], &[&secret, "EACCES", "permission"]);
         let fixed = files.file("fixed", b"x");
         fs::set_permissions(&fixed, Permissions::from_mode(0o444)).unwrap();
-        fails(&[&fixed, "-p", "rw"], &[&fixed, "EACCES", "private or read-only"]);
+        fails(&[&fixed, "-p", "rw"], &[&fixed, "EACCES", "add --private"]);
     }
 }
 
@@ -47,8 +56,8 @@ fn a_source_that_cannot_be_opened_is_named() {
 fn a_range_behind_the_end_is_refused_with_the_way_out() {
     let files = Files::new();
     let path = files.file("f", &noise(5000));
-    fails(&["-o", "5001", &path], &[&path, "offset 5001", "5000 bytes", "--offset"]);
-    fails(&["-o", "1", "-l", "5000", &path], &["bytes 1..5001", "5000 bytes", "--beyond-end"]);
+    fails(&["-o", "5001", &path], &[&path, "offset 5,001", "5,000 bytes", "--offset"]);
+    fails(&["-o", "1", "-l", "5000", &path], &["bytes 1..5,001", "5,000 bytes", "--beyond-end"]);
     fails(&["-o", "18446744073709551615", "-l", "1", &path], &[&path, "EOVERFLOW"]);
     fails(&["-l", "0x7fffffffffffffff", "--beyond-end", &path], &[&path, "ENOMEM"]);
 }
@@ -71,14 +80,51 @@ fn what_cannot_be_mapped_says_so() {
     fails(&["/dev/zero"], &["/dev/zero", "--length"]);
     fails(&["--length", "4K", "/dev/null"], &["/dev/null", "ENODEV", "read it instead"]);
     fails(&["/proc/self/maps"], &["/proc/self/maps", "ENODEV"]);
+    fails(&["/proc/version"], &["/proc/version", "(E", "read it instead"]);
     let fifo = files.path("fifo");
     rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, 0o600.into(), 0)
         .unwrap();
     fails(&[&text(&fifo)], &["fifo", "ENODEV"]);
     fails(&["-a", "7E"], &["anonymous memory", "ENOMEM"]);
-    fails(&["-a", "1P", "--huge"], &["huge pages", "nr_hugepages"]);
+    fails(&["-a", "1P", "--huge"], &["huge pages", "nr_hugepages", "or add --or-base"]);
     let path = files.file("f", b"x");
     fails(&["--advise", "populate-write", &path], &[&path, "populate", "EINVAL"]);
+}
+
+#[test]
+fn numbers_are_grouped_but_not_those_of_a_name() {
+    let files = Files::new();
+    let path = files.file("12345678", b"x");
+    fails(&["-o", "549755813888", &path], &["12345678", "offset 549,755,813,888"]);
+}
+
+#[test]
+fn the_way_out_is_an_option_of_the_command() {
+    // Memory that cannot be had is refused by the address space, or by vm.overcommit_memory.
+    fails(&["-a", "1E"], &["ENOMEM", "map less, or add --no-reserve"]);
+    fails(&["-a", "1E", "-p", "r"], &["is exhausted: map less"]);
+    let without = run(&["map", "-a", "1E", "--no-reserve"]);
+    assert!(without.line().ends_with("is exhausted: map less"), "{}", without.line());
+    let files = Files::new();
+    let path = files.file("f", b"x");
+    fails(&["-l", "1E", "--beyond-end", &path], &["map less (--length)"]);
+    fails(&["-l", "35T", &path], &["--beyond-end"]);
+
+    let collapse = ["-a", "4M", "--advise", "no-huge-pages", "--advise", "collapse"];
+    fails(&collapse, &["EINVAL", "no pages yet: add --populate"]);
+    let populated = run(&[&["map", "--populate"], &collapse[..]].concat());
+    assert!(!populated.stderr.contains("--populate"), "{}", populated.stderr);
+}
+
+#[test]
+fn more_locked_memory_than_the_limit_permits_says_which_limit() {
+    if is_root() {
+        return println!("skipped: root locks what it likes");
+    }
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Memlock).current;
+    let Some(limit) = limit else { return println!("skipped: locked memory has no limit") };
+    let length = (limit + 4096).to_string();
+    fails(&["-a", &length, "--lock"], &["raise it (ulimit -l), or lock less"]);
 }
 
 #[test]
@@ -87,6 +133,19 @@ fn standard_input_that_is_no_file_says_so() {
     assert_eq!(ran.code, 1);
     assert!(ran.line().contains("standard input: it is a pipe"), "{}", ran.line());
     assert!(ran.line().contains("< FILE"), "{}", ran.line());
+    let device = run(&["map", "-"]);
+    assert!(device.line().starts_with("cannot map standard input: "), "{}", device.line());
+    assert!(device.line().ends_with("give one with --length"), "{}", device.line());
+
+    let files = Files::new();
+    let path = files.file("f", b"x");
+    let file = || Stdio::from(File::open(&path).unwrap());
+    let writable = Ran::of(folio(&["map", "-p", "rw", "-"]).stdin(file()));
+    assert!(writable.line().contains("standard input: "), "{}", writable.line());
+    assert!(writable.line().ends_with("or add --private"), "{}", writable.line());
+    let beyond = ["map", "-", "-l", "9K", "--beyond-end", "-t", "all"];
+    let fault = Ran::of(folio(&beyond).stdin(file()));
+    assert!(fault.line().contains("standard input: truncated"), "{}", fault.line());
 }
 
 #[test]

@@ -18,7 +18,7 @@ fn a_touch_beyond_the_end_is_a_fault_in_the_report() {
     let ran = map_json(&arguments);
     assert_eq!(ran.code, 1);
     let line = ran.line();
-    assert!(line.contains(&path) && line.contains("truncated at offset 12288"), "{line}");
+    assert!(line.contains(&path) && line.contains("truncated at offset 12,288"), "{line}");
     let report = ran.report();
     assert_eq!(report["fault"]["kind"], "truncated");
     assert_eq!(report["fault"]["offset"], json!(12288));
@@ -29,7 +29,7 @@ fn a_touch_beyond_the_end_is_a_fault_in_the_report() {
 
     let text = run(&[&["map"], &arguments[..]].concat());
     assert_eq!(text.code, 1);
-    let row = "  fault         truncated at offset 12288: the file ended before it\n";
+    let row = "  fault         truncated at offset 12,288: the file ended before it\n";
     assert!(text.text().ends_with(row), "{}", text.text());
 }
 
@@ -51,7 +51,7 @@ fn populating_and_advice_that_meet_a_fault_are_reported() {
     for option in [&["--populate"][..], &["--advise", "populate-read"]] {
         let ran = map_json(&[option, &["-l", "64K", "--beyond-end", &path]].concat());
         assert_eq!(ran.code, 1, "{ran:?}");
-        assert!(ran.line().contains("truncated at offset 4096"), "{}", ran.line());
+        assert!(ran.line().contains("truncated at offset 4,096"), "{}", ran.line());
         let report = ran.report();
         assert_eq!(report["fault"]["kind"], "truncated");
         assert_eq!(report["fault"]["offset"], json!(4096));
@@ -76,7 +76,7 @@ fn a_device_that_lost_its_end_is_an_io_error() {
     let _ = losetup(&["--detach", device]);
     for ran in [&touched, &raw] {
         assert_eq!(ran.code, 1);
-        assert!(ran.line().contains("I/O error at offset 1048576"), "{}", ran.line());
+        assert!(ran.line().contains("I/O error at offset 1,048,576"), "{}", ran.line());
         assert!(ran.line().contains("dmesg"), "{}", ran.line());
     }
     assert_eq!(touched.report()["fault"]["kind"], "io");

@@ -47,7 +47,7 @@ fn bytes_before_a_fault_are_written() {
     let path = files.file("f", &content);
     let ran = run(&["map", "--output", "raw", "--length", "64K", "--beyond-end", &path]);
     assert_eq!(ran.code, 1);
-    assert!(ran.line().contains("truncated at offset 12288"), "{}", ran.line());
+    assert!(ran.line().contains("truncated at offset 12,288"), "{}", ran.line());
     assert_eq!(ran.stdout.len(), 12288, "the last page's rest reads as zeros");
     assert!(ran.stdout.starts_with(&content));
 }
