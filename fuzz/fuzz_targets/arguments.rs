@@ -25,6 +25,8 @@ fuzz_target!(|bytes: &[u8]| {
         assert!(!(map.shared && map.is_private()));
         assert!(!map.anonymous || map.memory_length().is_ok());
         assert!(map.huge.is_none() || map.anonymous);
+        assert!(!(map.beyond_end && map.anonymous));
+        assert_ne!(map.touch, Some(Touch::Random(0)));
         if map.touch.is_none() && !map.protection().contains(Protection::READ) {
             assert_eq!(map.touch(), Touch::None);
         }

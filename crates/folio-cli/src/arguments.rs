@@ -16,10 +16,11 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::builder::PossibleValue;
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, ColorChoice, CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 use folio::{Advice, HugePage, Protection};
+use rustix::param::page_size;
 
 use crate::size;
 
@@ -29,7 +30,7 @@ Exit status:
   1  something failed, a fault too; one line on standard error says what
   2  the arguments make no sense";
 
-const MAP_EXAMPLES: &str = "\
+const MAP_NOTES: &str = "\
 Examples:
   folio map Cargo.lock                        a file, its first bytes and its costs
   folio map --offset 1M --length 64K FILE     a part of it
@@ -38,12 +39,26 @@ Examples:
   folio map --anonymous 64M --huge --or-base  memory in huge pages, if there are any
   folio map --length 4K /dev/zero             a device
 
-Sizes are bytes: 4096, 4K, 4KiB, 2MiB, 1G (1024 each), 10GB (1000 each), 0x1000.
+Sizes:
+  4096, 4K, 4KiB, 2MiB, 1G (1024 each), 10GB (1000 each), 0x1000
 
 Exit status:
   0  done
   1  something failed, a fault too; one line on standard error says what
   2  the arguments make no sense";
+
+const TOUCH: &str = "\
+Touch none, first, all, or random:N pages
+
+A touch reads a byte of the page, or, if the mapping is private and writable, writes what is there \
+already.
+
+[default: first; none where the protection does not permit reading, and with --output raw]";
+
+const BYTES: &str = "\
+Bytes to show
+
+[default: 64; 0 if nothing is touched]";
 
 /// Memory mapping for Linux: map anything, see its bytes and what it costs.
 #[derive(Debug, Clone, PartialEq, Eq, Parser)]
@@ -69,7 +84,7 @@ pub enum Command {
     /// shared and private, clean and dirty, and the page faults taken. A page that cannot be had,
     /// because the file was truncated, the disk failed or memory ran out, is reported and never
     /// ends the program by a signal.
-    #[command(after_help = MAP_EXAMPLES)]
+    #[command(after_help = MAP_NOTES)]
     Map(Box<Map>),
 
     /// Print a shell's completion script
@@ -107,7 +122,7 @@ pub enum Touch {
     First,
     /// Every one, in order.
     All,
-    /// So many different ones, in no order.
+    /// So many different ones, in no order. At least one.
     Random(u64),
 }
 
@@ -115,14 +130,17 @@ impl FromStr for Touch {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        const EXPECTED: &str = "none, first, all, or random:N for N different pages";
+        const EXPECTED: &str = "none, first, all, or random:N for N different pages, at least 1";
         match text {
             "none" => Ok(Self::None),
             "first" => Ok(Self::First),
             "all" => Ok(Self::All),
             _ => {
                 let count = text.strip_prefix("random:").ok_or(EXPECTED)?;
-                count.parse().map(Self::Random).map_err(|_| EXPECTED)
+                match count.parse() {
+                    Ok(0) | Err(_) => Err(EXPECTED),
+                    Ok(count) => Ok(Self::Random(count)),
+                }
             }
         }
     }
@@ -199,7 +217,7 @@ pub struct Map {
     pub length: Option<usize>,
 
     /// Allow a length that reaches beyond the end of the file, with a tail that faults
-    #[arg(long, help_heading = "What to map", requires = "length")]
+    #[arg(long, help_heading = "What to map", requires = "length", conflicts_with = "anonymous")]
     pub beyond_end: bool,
 
     /// Map memory without a file: SOURCE is its size
@@ -222,7 +240,7 @@ pub struct Map {
     pub private: bool,
 
     /// Ask for addresses near this one
-    #[arg(long, value_name = "ADDRESS", value_parser = parse_length)]
+    #[arg(long, value_name = "ADDRESS", value_parser = parse_address)]
     #[arg(help_heading = "How to map it")]
     pub near: Option<usize>,
 
@@ -263,23 +281,20 @@ pub struct Map {
 
     /// Advise the kernel; may be given again
     ///
-    /// Given before the first touch, in this order.
+    /// Carried out before the first touch, in the order given. What acts on pages in memory (cold,
+    /// page-out, collapse) wants --populate too; do-dump and unmergeable undo an advice given
+    /// before.
     #[arg(long, value_name = "ADVICE", help_heading = "Pages")]
     pub advise: Vec<NamedAdvice>,
 
     /// Touch none, first, all, or random:N pages [default: first]
-    ///
-    /// A touch reads a byte of the page, or, if the mapping is private and writable, writes one
-    /// that is there already. [default: first; none where the bytes cannot be read, and with
-    /// --output raw]
     #[arg(short, long, value_name = "PAGES", help_heading = "What to do with it")]
+    #[arg(long_help = TOUCH)]
     pub touch: Option<Touch>,
 
     /// Bytes to show [default: 64]
-    ///
-    /// [default: 64; 0 with --touch none]
     #[arg(short, long, value_name = "SIZE", value_parser = parse_length)]
-    #[arg(help_heading = "What to do with it")]
+    #[arg(help_heading = "What to do with it", long_help = BYTES)]
     pub bytes: Option<usize>,
 
     /// text for people, json for programs, raw for the bytes themselves
@@ -290,6 +305,16 @@ pub struct Map {
 
 fn parse_length(text: &str) -> Result<usize, size::ParseSizeError> {
     usize::try_from(size::parse(text)?).map_err(|_| size::ParseSizeError::TooLarge)
+}
+
+fn parse_address(text: &str) -> Result<usize, String> {
+    match parse_length(text) {
+        Ok(address) if address < page_size() => {
+            Err("nothing is ever placed near it: name a higher address".into())
+        }
+        Ok(address) => Ok(address),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 fn parse_huge_page(text: &str) -> Result<HugePage, String> {
@@ -366,7 +391,9 @@ pub fn parse<A>(arguments: impl IntoIterator<Item = A>) -> Result<Arguments, cla
 where
     A: Into<OsString> + Clone,
 {
-    let parsed = Arguments::try_parse_from(arguments)?;
+    let arguments: Vec<OsString> = arguments.into_iter().map(Into::into).collect();
+    let parsed =
+        Arguments::try_parse_from(&arguments).map_err(|error| advise(error, &arguments))?;
     if let Command::Map(map) = &parsed.command {
         map.check().map_err(|message| {
             let mut folio = Arguments::command();
@@ -376,6 +403,25 @@ where
         })?;
     }
     Ok(parsed)
+}
+
+/// Adds the tip for a value that stands behind its option without the `=` it needs.
+fn advise(mut error: clap::Error, arguments: &[OsString]) -> clap::Error {
+    if error.kind() != ErrorKind::UnknownArgument {
+        return error;
+    }
+    let words = arguments.iter().map(|argument| argument.to_str().unwrap_or_default());
+    let mut pairs = words.clone().zip(words.skip(1));
+    let is_split = |(option, value): &(&str, &str)| match *option {
+        "--huge" => parse_huge_page(value).is_ok(),
+        "--lock" => Lock::from_str(value, false).is_ok(),
+        _ => false,
+    };
+    if let Some((option, value)) = pairs.find(is_split) {
+        let tip = format!("to set the value of '{option}', write '{option}={value}'");
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
+    }
+    error
 }
 
 #[cfg(test)]
@@ -394,6 +440,17 @@ mod tests {
     #[test]
     fn the_definition_is_sound() {
         Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn help_says_a_default_once() {
+        let folio = Arguments::command();
+        for argument in folio.find_subcommand("map").unwrap().get_arguments() {
+            let help = argument.get_long_help().or(argument.get_help()).unwrap().to_string();
+            // clap adds those that it knows.
+            let known = argument.get_default_values().len();
+            assert!(help.matches("[default").count() + known <= 1, "{help}");
+        }
     }
 
     #[test]
@@ -445,6 +502,9 @@ mod tests {
             "f --touch some",
             "f --touch random:",
             "f --touch random:-1",
+            "f --touch random:0",
+            "f --near 0",
+            "f --near 123",
             "f --advise nonsense",
             "f --protection q",
             "f --huge",
@@ -459,6 +519,7 @@ mod tests {
             "-a 4K --huge=4K",
             "-a 4K --offset 1",
             "-a 4K --length 1",
+            "-a 4K --beyond-end",
             "-a 4K --droppable --shared",
             "-a 4K --sync",
             "-a f",

@@ -1,9 +1,10 @@
 //! Shell completions and man pages, out of [`crate::arguments`].
 
-use std::io::Write;
+use std::io::{self, Write};
 
-use clap::CommandFactory;
+use clap::{Command, CommandFactory};
 use clap_complete::Shell;
+use clap_mangen::Man;
 
 use crate::arguments::Arguments;
 use crate::failure::Failure;
@@ -34,10 +35,41 @@ pub fn man(command: Option<&str>) -> Result<(), Failure> {
             .clone(),
     };
     let mut text = Vec::new();
-    clap_mangen::Man::new(page)
-        .render(&mut text)
+    write_page(&page, &mut text)
         .map_err(|error| Failure::new(format!("cannot print a man page: {error}")))?;
     print(&text)
+}
+
+/// The sections of the man page: clap_mangen's, but for a synopsis as short as the help's, and
+/// the parts of the text behind the help as sections of their own.
+fn write_page(page: &Command, out: &mut Vec<u8>) -> io::Result<()> {
+    let man = Man::new(page.clone()).source(concat!("folio ", env!("CARGO_PKG_VERSION")));
+    man.render_title(out)?;
+    man.render_name_section(out)?;
+    let usage = page.clone().render_usage().to_string();
+    let usage = usage.trim_start_matches("Usage:").trim();
+    writeln!(out, ".SH SYNOPSIS\n{}", escape(usage))?;
+    man.render_description_section(out)?;
+    man.render_options_section(out)?;
+    if page.has_subcommands() {
+        man.render_subcommands_section(out)?;
+    }
+    let behind = page.get_after_help().map(ToString::to_string).unwrap_or_default();
+    for section in behind.split("\n\n") {
+        if let Some((title, lines)) = section.split_once(":\n") {
+            writeln!(out, ".SH \"{}\"\n.nf", title.to_uppercase())?;
+            for line in lines.lines() {
+                writeln!(out, "{}", escape(line.strip_prefix("  ").unwrap_or(line)))?;
+            }
+            writeln!(out, ".fi")?;
+        }
+    }
+    Ok(())
+}
+
+/// A line of text as roff(7) reads it. It begins with no full stop or apostrophe.
+fn escape(line: &str) -> String {
+    line.replace('\\', r"\e").replace('-', r"\-")
 }
 
 fn print(text: &[u8]) -> Result<(), Failure> {

@@ -170,7 +170,7 @@ fn a_full_disk_behind_standard_output_is_a_failure() {
 
 #[test]
 fn arguments_that_make_no_sense_are_usage_errors() {
-    let cases: [(&[&str], &str); 14] = [
+    let cases: [(&[&str], &str); 19] = [
         (&[], "Usage: folio"),
         (&["mop"], "mop"),
         (&["map"], "SOURCE"),
@@ -179,11 +179,16 @@ fn arguments_that_make_no_sense_are_usage_errors() {
         (&["map", "f", "--length", "4X"], "KiB"),
         (&["map", "f", "--length", "99999999999999999999"], "64 bits"),
         (&["map", "f", "--touch", "some"], "random:N"),
+        (&["map", "f", "--touch", "random:0"], "at least 1"),
+        (&["map", "f", "--near", "123"], "higher address"),
+        (&["map", "-a", "4K", "--beyond-end"], "--anonymous"),
         (&["map", "f", "--protection", "rq"], "rwx"),
         (&["map", "f", "--advise", "nothing"], "will-need"),
         (&["map", "f", "--huge"], "--anonymous"),
         (&["map", "-a", "f"], "is a size"),
         (&["map", "-a", "4M", "--huge=3M"], "2M or 1G"),
+        (&["map", "-a", "--huge", "2M", "4M"], "write '--huge=2M'"),
+        (&["map", "--lock", "on-fault", "f"], "write '--lock=on-fault'"),
         (&["completions", "csh"], "bash"),
     ];
     for (arguments, part) in cases {

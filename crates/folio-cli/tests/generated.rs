@@ -77,6 +77,12 @@ fn man_pages_have_every_option_and_render() {
         assert!(source.contains(&format!("--{option}")), "{option}");
     }
     assert!(page.text().contains(".TH folio-map 1"), "{}", page.text());
+    for part in
+        ["folio map [OPTIONS] <SOURCE>", ".SH \"EXAMPLES\"", ".SH \"EXIT STATUS\"", "folio 0."]
+    {
+        assert!(source.contains(part), "no {part} in {source}");
+    }
+    assert!(!source.contains("EXTRA") && !source.contains("v0."), "{source}");
     for arguments in [&["man"][..], &["man", "map"], &["man", "completions"], &["man", "man"]] {
         let page = run(arguments);
         match accepts("man", &["-l", "-"], &page.stdout) {

@@ -89,9 +89,7 @@ fn anonymous_memory_has_the_size_that_source_names() {
 #[test]
 fn touch_chooses_the_pages() {
     let base = ["-a", "1M", "--advise", "no-huge-pages", "-b", "0"];
-    for (touch, pages) in
-        [("none", 0), ("first", 1), ("all", 256), ("random:0", 0), ("random:17", 17)]
-    {
+    for (touch, pages) in [("none", 0), ("first", 1), ("all", 256), ("random:17", 17)] {
         let report = map_json(&[&base[..], &["--touch", touch]].concat()).json();
         assert_eq!(number(&report, "touched_pages"), pages);
         assert_eq!(number(&report, "minor_faults"), pages, "{touch}");
