@@ -20,21 +20,24 @@ use crate::terminal::{LETTER, WEAK};
 
 /// Writes bytes in rows that fit into `width` columns. `offset` is that of the first.
 ///
-/// Rows like the one before are left out, and a `*` stands for them.
+/// Rows like the one before are left out, and a `*` stands for them. Offsets have eight digits, or
+/// as many pairs as they need. The indentation goes where more bytes fit into a row without it.
 ///
 /// # Errors
 /// What the writer fails with.
 pub fn write(out: &mut impl Write, bytes: &[u8], offset: u64, width: usize) -> io::Result<()> {
     let last = offset.saturating_add(bytes.len() as u64);
-    let digits = if last > u64::from(u32::MAX) { 16 } else { 8 };
-    let row = [16, 8, 4].into_iter().find(|row| columns(*row, digits) <= width).unwrap_or(4);
+    let digits = (last.max(1).ilog2() as usize / 8 * 2 + 2).max(8);
+    let mut layouts = [(16, 2), (16, 0), (8, 2), (8, 0), (4, 2)].into_iter();
+    let fits = |&(row, indent): &(usize, usize)| indent + columns(row, digits) <= width;
+    let (row, indent) = layouts.find(fits).unwrap_or((4, 2));
     let mut before: Option<&[u8]> = None;
     let mut starred = false;
     for (index, chunk) in bytes.chunks(row).enumerate() {
         let is_last = (index + 1) * row >= bytes.len();
         if before == Some(chunk) && !is_last {
             if !starred {
-                writeln!(out, "  {WEAK}*{WEAK:#}")?;
+                writeln!(out, "{:indent$}{WEAK}*{WEAK:#}", "")?;
             }
             starred = true;
             continue;
@@ -42,15 +45,15 @@ pub fn write(out: &mut impl Write, bytes: &[u8], offset: u64, width: usize) -> i
         starred = false;
         before = Some(chunk);
         let at = offset.wrapping_add((index * row) as u64);
-        write!(out, "  {WEAK}{at:0digits$x}{WEAK:#} ")?;
+        write!(out, "{:indent$}{WEAK}{at:0digits$x}{WEAK:#} ", "")?;
         write_row(out, chunk, row)?;
     }
     Ok(())
 }
 
-/// Columns of a row: offset, three a byte and a gap for each eight, text between bars.
+/// Columns of a row without its indentation: offset, three a byte and a gap for each eight, text between bars.
 fn columns(row: usize, digits: usize) -> usize {
-    2 + digits + 1 + 3 * row + (row - 1) / 8 + 2 + row + 2
+    digits + 1 + 3 * row + (row - 1) / 8 + 2 + row + 2
 }
 
 fn write_row(out: &mut impl Write, bytes: &[u8], row: usize) -> io::Result<()> {
@@ -128,13 +131,23 @@ mod tests {
 
     #[test]
     fn rows_fit_the_width_and_line_up() {
-        for (width, longest) in [(200, 80), (80, 80), (79, 47), (47, 47), (46, 31), (1, 31)] {
+        for (width, longest) in
+            [(200, 80), (80, 80), (79, 78), (78, 78), (77, 47), (46, 45), (44, 31), (1, 31)]
+        {
             let text = plain(&[b'x'; 40], 0, width);
             assert_eq!(text.lines().map(str::len).max(), Some(longest), "{width}");
         }
         let text = plain(b"0123456789abcdefg", 0, 80);
         let bars: Vec<_> = text.lines().map(|line| line.find('|')).collect();
         assert_eq!(bars[0], bars[1]);
+    }
+
+    #[test]
+    fn offsets_up_to_1_tib_leave_room_for_16_bytes_in_80_columns() {
+        for (offset, longest) in [(1 << 32, 80), ((1 << 40) - 64, 80), (1 << 40, 51)] {
+            let text = plain(&[b'x'; 40], offset, 80);
+            assert_eq!(text.lines().map(str::len).max(), Some(longest), "{text}");
+        }
     }
 
     #[test]
@@ -148,7 +161,9 @@ mod tests {
 
     #[test]
     fn offsets_behind_4_gib_are_written_whole() {
-        assert!(plain(b"x", 1 << 40, 80).starts_with("  0000010000000000"));
+        assert!(plain(b"x", (1 << 32) - 2, 80).starts_with("  fffffffe "));
+        assert!(plain(b"x", 1 << 32, 90).starts_with("  0100000000 "));
+        assert!(plain(b"x", 1 << 40, 90).starts_with("  010000000000 "));
         assert!(plain(b"xy", u64::MAX, 80).starts_with("  ffffffffffffffff"));
     }
 }

@@ -13,7 +13,7 @@
 //! assert_eq!(size::parse("10GB"), Ok(10_000_000_000));
 //! assert_eq!(size::exact(2 << 20), "2 MiB");
 //! assert_eq!(size::exact(1000), "1,000 bytes");
-//! assert_eq!(size::rounded(1_234_567), "1.2 MiB");
+//! assert_eq!(size::rounded(1_234_567), "1.1 MiB");
 //! ```
 
 use std::fmt;
@@ -99,20 +99,18 @@ pub fn exact(bytes: u64) -> String {
     }
 }
 
-/// A number of bytes to two or three digits.
+/// A number of bytes to two to four digits, rounded down: what is almost 2 GiB is not 2 GiB.
 pub fn rounded(bytes: u64) -> String {
     if bytes < 1024 {
         return exact(bytes);
     }
-    let mut value = bytes as f64 / 1024.0;
-    let mut unit = 0;
-    while value >= 1023.95 && unit + 1 < UNITS.len() {
-        value /= 1024.0;
-        unit += 1;
+    let power = bytes.ilog2() / 10;
+    let (unit, whole) = (UNITS[power as usize - 1], bytes >> (10 * power));
+    let rest = bytes - (whole << (10 * power));
+    match (u128::from(rest) * 10) >> (10 * power) {
+        _ if rest == 0 || whole >= 100 => format!("{whole} {unit}"),
+        tenth => format!("{whole}.{tenth} {unit}"),
     }
-    let whole = bytes.is_multiple_of(1 << (10 * (unit + 1)));
-    let digits = if whole || value >= 99.95 { 0 } else { 1 };
-    format!("{value:.digits$} {}", UNITS[unit])
 }
 
 /// A number with its digits in groups of three.
@@ -226,10 +224,13 @@ mod tests {
             (1023, "1,023 bytes"),
             (1536, "1.5 KiB"),
             (48 << 10, "48 KiB"),
-            (100_000, "97.7 KiB"),
-            (1_048_575, "1.0 MiB"),
-            (123_456_789, "118 MiB"),
-            (u64::MAX, "16.0 EiB"),
+            (100_000, "97.6 KiB"),
+            (1_048_575, "1023 KiB"),
+            ((2 << 30) - (2 << 20), "1.9 GiB"),
+            (2 << 30, "2 GiB"),
+            ((2 << 30) + 4096, "2.0 GiB"),
+            (123_456_789, "117 MiB"),
+            (u64::MAX, "15.9 EiB"),
         ] {
             assert_eq!(rounded(bytes), text);
         }

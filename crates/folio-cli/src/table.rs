@@ -28,6 +28,11 @@ impl Page {
     pub fn of_terminal() -> Self {
         Self { width: terminal::width(), unicode: terminal::is_unicode() }
     }
+
+    /// Columns beside a label.
+    fn beside(self) -> usize {
+        self.width.saturating_sub(LABEL + 2)
+    }
 }
 
 /// Writes a report.
@@ -35,7 +40,12 @@ impl Page {
 /// # Errors
 /// What the writer fails with.
 pub fn write(out: &mut impl Write, report: &Report, page: Page) -> io::Result<()> {
-    let source = terminal::printable(&report.source);
+    let source = match (report.backing, report.source.as_str()) {
+        // SOURCE is its size.
+        ("anonymous", _) => "anonymous memory".into(),
+        (_, "-") => "standard input".into(),
+        (_, source) => terminal::printable(source),
+    };
     let length = exact(report.length_bytes as u64);
     write!(out, "{STRONG}{source}{STRONG:#}  {length}")?;
     match report.length_bytes {
@@ -53,11 +63,10 @@ pub fn write(out: &mut impl Write, report: &Report, page: Page) -> io::Result<()
         costs(out, report, page)?;
         writeln!(out)?;
         residency(out, report, page)?;
-        faults(out, report)?;
+        faults(out, report, page)?;
     }
     if let Some(fault) = &report.fault {
-        let rest = page.width.saturating_sub(LABEL + 2);
-        let lines = wrap(&grouped_in(&fault.reason), rest);
+        let lines = wrap(&grouped_in(&fault.reason), page.beside());
         row(out, "fault", BAD, &lines)?;
     }
     Ok(())
@@ -86,15 +95,14 @@ fn identity(out: &mut impl Write, report: &Report, page: Page) -> io::Result<()>
         offset => format!(", from offset {}", exact(offset)),
     };
     let text = format!("{backing}, {}, {}{offset}", report.sharing, report.protection);
-    let width = page.width.saturating_sub(LABEL + 2);
-    row(out, "mapping", Style::new(), &wrap(&text, width))?;
+    row(out, "mapping", Style::new(), &wrap(&text, page.beside()))?;
     let size = exact(report.mapped_page_bytes as u64);
     let text = format!("{} of {size}", grouped(report.pages));
     row(out, "pages", Style::new(), &[text])?;
     let flags: Vec<_> = report.flags.iter().filter(|flag| is_news(**flag)).collect();
     if !flags.is_empty() {
         let text = flags.iter().map(|flag| flag.to_string()).collect::<Vec<_>>().join(", ");
-        row(out, "flags", Style::new(), &wrap(&text, width))?;
+        row(out, "flags", Style::new(), &wrap(&text, page.beside()))?;
     }
     Ok(())
 }
@@ -131,7 +139,8 @@ fn costs(out: &mut impl Write, report: &Report, page: Page) -> io::Result<()> {
     let shared = [report.shared_clean_bytes, report.shared_dirty_bytes];
     let private = [report.private_clean_bytes, report.private_dirty_bytes];
     let both = [shared[0] + private[0], shared[1] + private[1]];
-    for (name, [clean, dirty]) in [("shared", shared), ("private", private), ("total", both)] {
+    let rows = [("elsewhere too", shared), ("only here", private), ("total", both)];
+    for (name, [clean, dirty]) in rows {
         label(out, name)?;
         let total = if name == "total" { report.resident_bytes } else { clean + dirty };
         for bytes in [clean, dirty, total] {
@@ -168,28 +177,38 @@ fn residency(out: &mut impl Write, report: &Report, page: Page) -> io::Result<()
     };
     let width = here.len().max(cache.as_ref().map_or(0, String::len));
     let cells = page.width.saturating_sub(2 + LABEL + width + 2).clamp(8, 64);
-    let mut line = |name: &str, count: &str, residency: &Residency| {
+    let mut line = |name: &str, count: &str, cells: &[f64]| {
         label(out, name)?;
-        let strip = strip::text(&residency.buckets(cells), page.unicode);
+        let strip = strip::text(cells, page.unicode);
         writeln!(out, "{count:<width$}  {GOOD}{strip}{GOOD:#}")
     };
-    line("resident", &here, &report.residency)?;
+    let strip = report.residency.buckets(cells);
+    line("resident", &here, &strip)?;
     match &report.page_cache {
         Some(Ok(known)) => {
-            line("page cache", &cache.unwrap_or_default(), &known.residency)?;
+            // As long as its part of the mapping: the file may end before that does.
+            let part = bytes_of(&known.residency) as f64 / bytes_of(&report.residency) as f64;
+            let cells = (strip.len() as f64 * part).ceil() as usize;
+            let cache = cache.unwrap_or_default();
+            line("page cache", &cache, &known.residency.buckets(cells.clamp(1, strip.len())))?;
             if let Some(dirty @ 1..) = known.dirty_pages {
                 row(out, "", Style::new(), &[format!("{} to be written back", grouped(dirty))])?;
             }
         }
         Some(Err(_)) => {
-            row(out, "page cache", WEAK, &["known to the file's owner only".to_owned()])?;
+            let lines = wrap("known to the file's owner only", page.beside());
+            row(out, "page cache", WEAK, &lines)?;
         }
         None => {}
     }
     Ok(())
 }
 
-fn faults(out: &mut impl Write, report: &Report) -> io::Result<()> {
+fn bytes_of(residency: &Residency) -> u64 {
+    residency.pages() * residency.page_size_bytes() as u64
+}
+
+fn faults(out: &mut impl Write, report: &Report, page: Page) -> io::Result<()> {
     let Report { minor_faults, major_faults, touched_pages, .. } = report;
     let done = match (touched_pages, report.bytes.len()) {
         (0, 0) => "nothing touched".to_owned(),
@@ -198,7 +217,8 @@ fn faults(out: &mut impl Write, report: &Report) -> io::Result<()> {
         (pages, _) => format!("{} pages touched", grouped(*pages)),
     };
     let (minor, major) = (grouped(*minor_faults), grouped(*major_faults));
-    row(out, "faults", Style::new(), &[format!("{minor} minor, {major} major, {done}")])
+    let text = format!("{minor} minor, {major} major, {done}");
+    row(out, "faults", Style::new(), &wrap(&text, page.beside()))
 }
 
 /// A text in lines of at most so many columns; a longer word has one of its own.

@@ -13,9 +13,9 @@ fn stable(text: &str, path: &str) -> String {
         let line = match words.as_slice() {
             [.., "at", address] if address.starts_with("0x") => line.replace(address, "ADDRESS"),
             // Whether a file system has written a page back yet.
-            [label @ ("shared" | "private" | "total"), .., "KiB"] => {
+            ["elsewhere", "too" | "here", .., "KiB"] | ["only" | "total", .., "KiB"] => {
                 let [.., number, unit] = words.as_slice() else { unreachable!() };
-                format!("  {label:<14}{number} {unit}")
+                format!("{}{number} {unit}", &line[..16])
             }
             [.., "written", "back"] => continue,
             ["faults", _, "minor,", _, "major,", rest @ ..] => {
@@ -57,8 +57,8 @@ FILE  10,000 bytes at ADDRESS
   pages         3 of 4 KiB
 
   in memory           clean      dirty      total
-  shared                  -          -          -
-  private       12 KiB
+  elsewhere too           -          -          -
+  only here     12 KiB
   total         12 KiB
 
   resident      3 of 3  ███
@@ -83,7 +83,7 @@ fn a_locale_without_unicode_gets_ascii() {
 fn no_row_is_wider_than_the_page_is_said_to_be() {
     let files = Files::new();
     let path = files.file("f", &noise(1 << 20));
-    for width in [50, 80, 120] {
+    for width in [45, 50, 80, 120] {
         let ran = Ran::of(
             folio(&["map", "--touch", "random:40", "--lock", "--offset", "1234", &path])
                 .env("COLUMNS", width.to_string()),
@@ -159,6 +159,8 @@ fn a_page_that_others_map_too_is_shared() {
     assert_eq!(number(&report, "proportional_bytes"), 8 << 10);
     let text = run(&["map", "--touch", "all", &path]);
     assert!(text.text().contains("  proportional"), "{}", text.text());
+    let row = text.text().lines().find(|line| line.starts_with("  elsewhere too")).unwrap();
+    assert!(row.ends_with("16 KiB"), "{}", text.text());
     drop(other);
 }
 
@@ -174,6 +176,33 @@ fn an_empty_file_is_an_empty_mapping() {
     assert_eq!(report["page_cache_resident_pages"], 0);
     let text = run(&["map", &path]);
     assert!(text.text().contains("0 bytes, an empty mapping"), "{}", text.text());
+}
+
+#[test]
+fn the_first_line_names_the_thing_once() {
+    let memory = run(&["map", "-a", "64M"]);
+    assert!(memory.text().starts_with("anonymous memory  64 MiB at 0x"), "{}", memory.text());
+    let files = Files::new();
+    let file = std::fs::File::open(files.file("f", b"ten bytes\n")).unwrap();
+    let input = Ran::of(folio(&["map", "-"]).stdin(file));
+    assert!(input.text().starts_with("standard input  10 bytes at 0x"), "{}", input.text());
+}
+
+#[test]
+fn both_strips_have_one_scale_where_the_file_ends_before_the_mapping() {
+    let files = Files::new();
+    for (file, mapping, cells) in [(256, 512, 32), (4, 256, 1), (0, 256, 0), (12, 16, 3)] {
+        let path = files.file("f", &noise(file << 10));
+        let length = format!("{mapping}K");
+        let arguments = ["map", "-t", "none", "-l", &length, "--beyond-end", &path];
+        let ran = Ran::of(folio(&arguments).env("COLUMNS", "120"));
+        let strip = |label: &str| {
+            let line = ran.text().lines().find(|line| line.starts_with(label)).unwrap();
+            line.chars().filter(|cell| "█▓▒░·".contains(*cell)).count()
+        };
+        assert_eq!(strip("  resident"), (mapping / 4).min(64), "{}", ran.text());
+        assert_eq!(strip("  page cache"), cells, "{}", ran.text());
+    }
 }
 
 #[test]
