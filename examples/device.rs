@@ -5,14 +5,20 @@
 //! block device, such as /dev/vda or a loop device, usually needs root.
 
 use std::error::Error;
+use std::process::ExitCode;
 
 use folio::{BackingKind, Mapping};
+use folio_examples::{finish, number};
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> ExitCode {
+    finish("device", run())
+}
+
+fn run() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
     let (path, len) = match (arguments.next(), arguments.next()) {
         (None, _) => ("/dev/zero".into(), Some(8192)),
-        (Some(path), len) => (path, len.map(|len| len.parse()).transpose()?),
+        (Some(path), len) => (path, len.map(|len| number("LENGTH", &len)).transpose()?),
     };
 
     // Private: what is written below stays here, and reading permission is enough.
@@ -21,9 +27,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         options = options.len(len);
     }
     let map = options.open(&path)?;
-    let from = match (map.backing().kind(), len) {
-        (BackingKind::BlockDevice, None) => "as the device says",
-        _ => "as you said",
+    let from = match (len, map.backing().kind()) {
+        (Some(_), _) => "as you said",
+        (None, BackingKind::BlockDevice) => "as the device says",
+        (None, _) => "as the file says",
     };
     println!("{path}: {}, {} bytes {from}", map.backing().kind(), map.len());
 

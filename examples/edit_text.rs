@@ -13,7 +13,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use folio::Growable;
-use folio_examples::{finish, say, size};
+use folio_examples::{about, finish, say, size};
 
 /// Bytes copied at a time.
 const BLOCK: usize = 256 << 10;
@@ -30,10 +30,8 @@ fn main() -> ExitCode {
 
 fn demonstrate() -> Result<(), Box<dyn Error>> {
     let path = std::env::temp_dir().join(format!("folio-edit-text-{}", std::process::id()));
-    fs::write(
-        &path,
-        "The quick brown fox jumps over the lazy dog, foxglove and all.\n".repeat(50_000),
-    )?;
+    let line = "The quick brown fox jumps over the lazy dog, foxglove and all.\n";
+    about(path.display(), fs::write(&path, line.repeat(50_000)))?;
     let result = edit(&path, "fox", "wolverine").and_then(|()| {
         let text = fs::read_to_string(&path)?;
         say("first line", text.lines().next().unwrap_or_default());
@@ -46,11 +44,14 @@ fn demonstrate() -> Result<(), Box<dyn Error>> {
 fn edit(path: &Path, word: &str, replacement: &str) -> Result<(), Box<dyn Error>> {
     let (word, replacement) = (word.as_bytes(), replacement.as_bytes());
     if word.is_empty() || !word.iter().all(|&byte| is_word(byte)) {
-        return Err("a word has letters, digits and underscores only".into());
+        let word = String::from_utf8_lossy(word);
+        return Err(format!("'{word}': a word has letters, digits and underscores only").into());
     }
     // What the file can become at most: each word is followed by something else.
-    let old_len = usize::try_from(fs::metadata(path)?.len())?;
-    let most = old_len.checked_mul(replacement.len() + 1).ok_or("the file is too long")?;
+    let old_len = usize::try_from(about(path.display(), fs::metadata(path))?.len())?;
+    let most = old_len
+        .checked_mul(replacement.len() + 1)
+        .ok_or_else(|| format!("{}: it is too long", path.display()))?;
     let text = Growable::open(path, most.max(old_len))?;
     say("file", format_args!("{}, {}", path.display(), size(old_len)));
 

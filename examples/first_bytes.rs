@@ -2,13 +2,25 @@
 //!
 //! `cargo run --example first_bytes [FILE]`; without a file, this source.
 
-use folio::Mapping;
+use std::error::Error;
+use std::process::ExitCode;
 
-fn main() -> folio::Result<()> {
+use folio::Mapping;
+use folio_examples::finish;
+
+fn main() -> ExitCode {
+    finish("first_bytes", run())
+}
+
+fn run() -> Result<(), Box<dyn Error>> {
     let source = || concat!(env!("CARGO_MANIFEST_DIR"), "/first_bytes.rs").into();
     let path = std::env::args_os().nth(1).unwrap_or_else(source);
 
     let map = Mapping::options().private().open(&path)?;
+    if map.is_empty() {
+        println!("{}: empty, so nothing is mapped", map.backing());
+        return Ok(());
+    }
     let bytes = map.view().range(..map.len().min(24))?.to_vec()?;
 
     println!("{}: {} bytes, mapped at {:#x}", map.backing(), map.len(), map.address());

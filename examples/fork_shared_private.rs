@@ -3,9 +3,17 @@
 //! `cargo run --example fork_shared_private`
 #![allow(unsafe_code)]
 
-use folio::Mapping;
+use std::error::Error;
+use std::process::ExitCode;
 
-fn main() -> folio::Result<()> {
+use folio::Mapping;
+use folio_examples::finish;
+
+fn main() -> ExitCode {
+    finish("fork_shared_private", run())
+}
+
+fn run() -> Result<(), Box<dyn Error>> {
     let shared = Mapping::options().shared().write().anonymous(4096)?;
     let private = Mapping::options().private().write().anonymous(4096)?;
     for map in [&shared, &private] {

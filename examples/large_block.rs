@@ -10,16 +10,17 @@ use std::fs;
 use std::process::ExitCode;
 
 use folio::{HugePage, MapOptions, Reservation};
-use folio_examples::{finish, say, size};
+use folio_examples::{about, finish, number, say, size};
 
 fn main() -> ExitCode {
     finish("large_block", run())
 }
 
 fn run() -> Result<(), Box<dyn Error>> {
-    let mut arguments = std::env::args().skip(1).map(|argument| argument.parse::<usize>());
-    let reserved = arguments.next().transpose()?.unwrap_or(64).saturating_mul(1 << 30);
-    let committed = arguments.next().transpose()?.unwrap_or(64).saturating_mul(1 << 20);
+    let mut arguments = std::env::args().skip(1);
+    let mut size_of = |name| arguments.next().map_or(Ok(64), |text| number::<usize>(name, &text));
+    let reserved = size_of("GIB_RESERVED")?.saturating_mul(1 << 30);
+    let committed = size_of("MIB_COMMITTED")?.saturating_mul(1 << 20);
 
     // Aligned, so that huge pages fit.
     let space = Reservation::aligned(reserved, HugePage::Mib2.bytes())?;
@@ -49,7 +50,7 @@ fn run() -> Result<(), Box<dyn Error>> {
 
 /// Bytes in transparent huge pages of the mapping at an address (proc_pid_smaps(5)).
 fn in_huge_pages(address: usize) -> Result<usize, Box<dyn Error>> {
-    let smaps = fs::read_to_string("/proc/self/smaps")?;
+    let smaps = about("/proc/self/smaps", fs::read_to_string("/proc/self/smaps"))?;
     let mut lines = smaps.lines().skip_while(|line| !line.starts_with(&format!("{address:x}-")));
     let field = lines.find_map(|line| line.strip_prefix("AnonHugePages:"));
     let kib = field.and_then(|field| field.trim().strip_suffix(" kB")).unwrap_or("0");

@@ -8,20 +8,26 @@
 use std::error::Error;
 use std::fs;
 use std::path::Path;
+use std::process::ExitCode;
 
 use folio::{MapOptions, Mapping, Memory, Protection, Reservation};
+use folio_examples::{about, finish};
 
 const PAGE: usize = 4096;
 const LOAD: u32 = 1;
 const INTERPRETER: u32 = 3;
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> ExitCode {
+    finish("load_elf", from_arguments())
+}
+
+fn from_arguments() -> Result<(), Box<dyn Error>> {
     let mut arguments: Vec<String> = std::env::args().skip(1).collect();
     if !arguments.is_empty() {
         return run(&arguments);
     }
     let path = std::env::temp_dir().join(format!("load_elf-{}", std::process::id()));
-    fs::write(&path, tiny_program())?;
+    about(path.display(), fs::write(&path, tiny_program()))?;
     arguments.push(path.display().to_string());
     let ran = run(&arguments);
     fs::remove_file(&path)?;
@@ -58,7 +64,7 @@ impl Elf {
         };
         // 64 bits, little-endian, x86-64.
         if &magic != b"\x7fELF\x02\x01" || number(18, 2)? != 62 {
-            return Err("not an ELF for x86-64".into());
+            return Err(format!("{}: not an ELF for x86-64", path.display()).into());
         }
         let headers_offset = number(32, 8)?;
         let mut segments = Vec::new();
@@ -96,10 +102,11 @@ fn run(arguments: &[String]) -> Result<(), Box<dyn Error>> {
     let path = Path::new(&arguments[0]);
     let elf = Elf::parse(path)?;
     if elf.segments.iter().any(|segment| segment.kind == INTERPRETER) {
-        return Err("it is not static: it asks for an interpreter".into());
+        let path = path.display();
+        return Err(format!("{path}: it is not static: it asks for an interpreter").into());
     }
     let end = elf.loads().map(|segment| segment.address + segment.len).max();
-    let end = end.ok_or("it has no segments to load")?;
+    let end = end.ok_or_else(|| format!("{}: it has no segments to load", path.display()))?;
 
     // A movable program lies in a reservation, where nothing else can be hit. Another names its
     // addresses, and gets them if nothing lies there.

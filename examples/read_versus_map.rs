@@ -1,40 +1,50 @@
 //! The copy that mapping saves: adding up the words of a file that is in the page cache, by
 //! read(2), by copies from a mapping, and in the mapping itself.
 //!
-//! `cargo run --release --example read_versus_map [FILE]`; without a file, 256 MiB of its own that
-//! it deletes again. The ways take turns, so that what disturbs one disturbs all.
+//! `cargo run --release --example read_versus_map [FILE]`; without a file, one of 256 MiB that has no
+//! name, so that nothing of it stays. Without `--release` the figures mean little, and the file has
+//! 16 MiB. The ways take turns, so that what disturbs one disturbs all.
 #![allow(unsafe_code)]
 
 use std::error::Error;
 use std::fs::{self, File};
-use std::io::{Read, Write};
+use std::io::{Read, Seek, Write};
 use std::path::Path;
+use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use folio::Mapping;
+use folio_examples::{about, finish};
 
 const ROUNDS: usize = 9;
 const BLOCK: usize = 64 << 10;
+/// Of the file that is made where none is named.
+const LEN_MIB: usize = if cfg!(debug_assertions) { 16 } else { 256 };
 
-fn main() -> Result<(), Box<dyn Error>> {
-    match std::env::args_os().nth(1) {
-        Some(path) => compare(Path::new(&path)),
+fn main() -> ExitCode {
+    finish("read_versus_map", run())
+}
+
+fn run() -> Result<(), Box<dyn Error>> {
+    match std::env::args().nth(1) {
+        Some(path) => compare(&path, &about(&path, File::open(&path))?),
         None => {
             let path = std::env::temp_dir().join(format!("read_versus_map-{}", std::process::id()));
-            let compared = write(&path).and_then(|()| compare(&path));
-            fs::remove_file(&path)?;
-            compared
+            let file = about(path.display(), make(&path))?;
+            compare("a file without a name", &file)
         }
     }
 }
 
-fn write(path: &Path) -> Result<(), Box<dyn Error>> {
-    let mut file = File::create(path)?;
+/// A file that goes when it is closed, however this ends.
+fn make(path: &Path) -> std::io::Result<File> {
+    let mut file = File::options().read(true).write(true).create_new(true).open(path)?;
+    fs::remove_file(path)?;
     let block: Vec<u8> = (0..1 << 20).map(|i: u32| (i % 251) as u8).collect();
-    for _ in 0..256 {
+    for _ in 0..LEN_MIB {
         file.write_all(&block)?;
     }
-    Ok(())
+    Ok(file)
 }
 
 /// The work: what a program does with the bytes.
@@ -45,8 +55,8 @@ fn sum(bytes: &[u8]) -> u64 {
     words.chain(rest).fold(0, u64::wrapping_add)
 }
 
-fn by_read(path: &Path) -> Result<u64, Box<dyn Error>> {
-    let mut file = File::open(path)?;
+fn by_read(mut file: &File) -> Result<u64, Box<dyn Error>> {
+    file.rewind()?;
     let mut block = vec![0; BLOCK];
     let mut total = 0u64;
     loop {
@@ -78,19 +88,24 @@ fn by_slice(map: &Mapping) -> Result<u64, Box<dyn Error>> {
     Ok(unsafe { map.guarded(sum) }?)
 }
 
-fn compare(path: &Path) -> Result<(), Box<dyn Error>> {
+fn compare(name: &str, file: &File) -> Result<(), Box<dyn Error>> {
     type Way<'a> = (&'a str, Box<dyn Fn() -> Result<u64, Box<dyn Error>> + 'a>);
-    let kept = Mapping::open(path)?;
+    let map = || Mapping::options().map(file);
+    let kept = map()?;
+    println!("{name}: {} MiB, {ROUNDS} rounds, medians", kept.len() >> 20);
+    if cfg!(debug_assertions) {
+        println!("(an unoptimised build: run it with --release for figures that mean something)");
+    }
     let ways: [Way<'_>; 5] = [
-        ("read(2), blocks of 64 KiB", Box::new(|| by_read(path))),
-        ("map, copies of 64 KiB", Box::new(|| by_view(&Mapping::open(path)?))),
-        ("map, slice", Box::new(|| by_slice(&Mapping::open(path)?))),
+        ("read(2), blocks of 64 KiB", Box::new(|| by_read(file))),
+        ("map, copies of 64 KiB", Box::new(|| by_view(&map()?))),
+        ("map, slice", Box::new(|| by_slice(&map()?))),
         ("mapped before, copies of 64 KiB", Box::new(|| by_view(&kept))),
         ("mapped before, slice", Box::new(|| by_slice(&kept))),
     ];
 
     let mut times = vec![Vec::new(); ways.len()];
-    let want = by_read(path)?;
+    let want = by_read(file)?;
     for (_, way) in &ways {
         way()?;
     }
@@ -103,10 +118,6 @@ fn compare(path: &Path) -> Result<(), Box<dyn Error>> {
         }
     }
 
-    println!("{}: {} MiB, {ROUNDS} rounds, medians", path.display(), kept.len() >> 20);
-    if cfg!(debug_assertions) {
-        println!("(an unoptimised build: run it with --release for figures that mean something)");
-    }
     let medians: Vec<Duration> = times
         .into_iter()
         .map(|mut times| {

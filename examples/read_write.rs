@@ -6,20 +6,27 @@
 use std::error::Error;
 use std::fs;
 use std::path::Path;
+use std::process::ExitCode;
 
 use folio::Mapping;
+use folio_examples::{about, finish, number};
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> ExitCode {
+    finish("read_write", run())
+}
+
+fn run() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match &arguments[..] {
         [] => {
             let path = std::env::temp_dir().join(format!("read_write-{}", std::process::id()));
-            fs::write(&path, "The slow brown fox jumps over the lazy dog.\n")?;
+            let text = "The slow brown fox jumps over the lazy dog.\n";
+            about(path.display(), fs::write(&path, text))?;
             let edited = edit(&path, 4, "fast");
             fs::remove_file(&path)?;
             edited
         }
-        [path, position, text] => edit(Path::new(path), position.parse()?, text),
+        [path, position, text] => edit(Path::new(path), number("POSITION", position)?, text),
         _ => Err("usage: read_write [FILE POSITION TEXT]".into()),
     }
 }
@@ -31,7 +38,7 @@ fn edit(path: &Path, position: usize, text: &str) -> Result<(), Box<dyn Error>> 
     map.flush(position..position + text.len())?;
 
     // What read(2) sees is what was written to memory.
-    let file = fs::read(path)?;
+    let file = about(path.display(), fs::read(path))?;
     let after = &file[position..position + text.len()];
     println!("{}, position {position}, {} bytes:", path.display(), text.len());
     println!("  before  {:?}", String::from_utf8_lossy(&before));

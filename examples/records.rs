@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use folio::Growable;
-use folio_examples::{finish, say, size};
+use folio_examples::{finish, number, say, size};
 
 /// Room for 256 million records. Addresses cost nothing.
 const CAPACITY: usize = 16 << 30;
@@ -68,8 +68,8 @@ fn main() -> ExitCode {
             (std::env::temp_dir().join(name), false)
         }
     };
-    let count = arguments.next().map_or(Ok(100_000), |count| count.parse());
-    let result = count.map_err(Box::from).and_then(|count| run(&path, count));
+    let count = arguments.next().map_or(Ok(100_000), |count| number("COUNT", &count));
+    let result = count.and_then(|count| run(&path, count));
     if !keep {
         let _ = std::fs::remove_file(&path);
     }

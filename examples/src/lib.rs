@@ -2,8 +2,10 @@
 //! anywhere in the repository; each begins with what it shows and what arguments it takes. Here is
 //! what they print with.
 
+use std::error::Error;
 use std::fmt::Display;
 use std::process::ExitCode;
+use std::str::FromStr;
 
 /// One line of an example's output.
 pub fn say(what: &str, text: impl Display) {
@@ -20,8 +22,24 @@ pub fn size(bytes: usize) -> String {
     }
 }
 
+/// A result whose error names the thing that it is about.
+///
+/// # Errors
+/// That of the result.
+pub fn about<T>(thing: impl Display, result: Result<T, impl Display>) -> Result<T, Box<dyn Error>> {
+    result.map_err(|error| format!("{thing}: {error}").into())
+}
+
+/// The number that an argument is.
+///
+/// # Errors
+/// That it is none.
+pub fn number<N: FromStr>(name: &str, text: &str) -> Result<N, Box<dyn Error>> {
+    text.parse().map_err(|_| format!("{name} is a number, and '{text}' is none").into())
+}
+
 /// The exit code of an example: 0, or 1 with the error on standard error.
-pub fn finish(example: &str, result: Result<(), Box<dyn std::error::Error>>) -> ExitCode {
+pub fn finish(example: &str, result: Result<(), Box<dyn Error>>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -1,8 +1,10 @@
 //! The examples of the kinds of mapping, run as a reader would run them.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 /// A path for this test's file, which is deleted when the value goes.
 struct Scratch(PathBuf);
@@ -29,12 +31,15 @@ impl Drop for Scratch {
     }
 }
 
-fn output(example: &str, arguments: &[&str]) -> Output {
+fn program(example: &str) -> Command {
     // target/debug/deps/this-test beside target/debug/examples/example.
     let test = std::env::current_exe().unwrap();
-    let program = test.parent().and_then(Path::parent).unwrap().join("examples").join(example);
-    let output = Command::new(&program).args(arguments).output();
-    output.unwrap_or_else(|error| panic!("{}: {error}", program.display()))
+    Command::new(test.parent().and_then(Path::parent).unwrap().join("examples").join(example))
+}
+
+fn output(example: &str, arguments: &[&str]) -> Output {
+    let output = program(example).args(arguments).output();
+    output.unwrap_or_else(|error| panic!("{example}: {error}"))
 }
 
 /// What the example printed, if it succeeded and complained about nothing.
@@ -63,7 +68,8 @@ fn first_bytes_prints_the_24_first_bytes_of_a_file_or_as_many_as_there_are() {
     let text = printed("first_bytes", &[short.text()]);
     assert!(text.ends_with("  ab.\n"), "{text}");
     let empty = Scratch::with("empty", b"");
-    assert_eq!(printed("first_bytes", &[empty.text()]).lines().count(), 1);
+    let text = printed("first_bytes", &[empty.text()]);
+    assert_eq!(text, format!("{}: empty, so nothing is mapped\n", empty.text()));
 
     assert_eq!(printed("first_bytes", &[]).lines().count(), 3);
     assert!(complaint("first_bytes", &["no/such/file"]).contains("No such file"));
@@ -96,6 +102,43 @@ fn counter_goes_on_where_the_last_run_stopped_and_loses_no_step() {
 }
 
 #[test]
+fn counter_has_a_file_of_its_own_for_each_user_and_says_which() {
+    let temporary = Scratch::new("counter-home");
+    fs::create_dir(&temporary.0).unwrap();
+    for count in 1..3 {
+        let output = program("counter").env("TMPDIR", &temporary.0).output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        let file = fs::read_dir(&temporary.0).unwrap().next().unwrap().unwrap();
+        let user = file.metadata().unwrap().uid();
+        assert_eq!(file.file_name().to_str().unwrap(), format!("folio-counter-{user}"));
+        let said = format!("{}: {} -> {count}\n", file.path().display(), count - 1);
+        assert!(text.starts_with(&said), "{text}");
+    }
+    fs::remove_dir_all(&temporary.0).unwrap();
+}
+
+#[test]
+fn what_fails_is_one_line_that_names_the_thing() {
+    for (example, arguments, part) in [
+        ("first_bytes", &["no/such/file"][..], "cannot open no/such/file"),
+        ("read_write", &["f", "four", "x"], "POSITION is a number, and 'four' is none"),
+        ("read_write", &["one"], "usage: read_write"),
+        ("counter", &["/nope/x"], "/nope/x: No such file"),
+        ("device", &["/dev/zero", "much"], "LENGTH is a number, and 'much' is none"),
+        ("edit_text", &["/nope", "a", "b"], "/nope: No such file"),
+        ("records", &["/nope", "x"], "COUNT is a number, and 'x' is none"),
+        ("large_block", &["x"], "GIB_RESERVED is a number, and 'x' is none"),
+        ("load_elf", &["/dev/null"], "/dev/null"),
+        ("heap", &["/nope"], "cannot open /nope"),
+        ("read_versus_map", &["/nope"], "/nope: No such file"),
+    ] {
+        let line = complaint(example, arguments);
+        assert_eq!(line.lines().count(), 1, "{line}");
+        assert!(line.starts_with(&format!("{example}: ")) && line.contains(part), "{line}");
+    }
+}
+
+#[test]
 fn device_maps_a_character_device_of_the_length_that_was_asked_for() {
     for (arguments, len) in [(&[][..], 8192), (&["/dev/zero", "100"], 100)] {
         let text = printed("device", arguments);
@@ -103,6 +146,9 @@ fn device_maps_a_character_device_of_the_length_that_was_asked_for() {
         assert!(text.contains("first bytes  [00, 00,"), "{text}");
         assert!(text.contains("overwritten  [ab, ab,"), "{text}");
     }
+    let file = Scratch::with("plain", b"eleven byte");
+    let text = printed("device", &[file.text()]);
+    assert!(text.contains("11 bytes as the file says"), "{text}");
     let error = complaint("device", &["/dev/zero"]);
     assert!(error.contains("no length of its own: give one"), "{error}");
 }
@@ -189,4 +235,16 @@ fn read_versus_map_times_five_ways_to_the_same_sum() {
     let ratios: Vec<f64> = ratios.collect();
     assert_eq!((ratios.len(), ratios[0]), (5, 1.0), "{text}");
     assert!(ratios.iter().all(|&ratio| ratio > 0.0), "{text}");
+
+    // Killed while it is at work, it leaves nothing behind.
+    let temporary = Scratch::new("nothing");
+    fs::create_dir(&temporary.0).unwrap();
+    let mut command = program("read_versus_map");
+    let mut child = command.env("TMPDIR", &temporary.0).stdout(Stdio::piped()).spawn().unwrap();
+    let mut header = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut header).unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(header.starts_with("a file without a name: "), "{header}");
+    fs::remove_dir(&temporary.0).expect("it is empty");
 }
