@@ -228,7 +228,7 @@ fn etxtbsy_where_a_program_is_running() {
     let dir = std::env::temp_dir();
     let program = dir.join(format!("folio-sleep-{}", std::process::id()));
     fs::copy("/bin/sleep", &program).unwrap();
-    let mut child = Command::new(&program).arg("100").spawn().unwrap();
+    let mut child = patiently(|| Command::new(&program).arg("100").spawn().ok());
     // The child runs /bin/sleep as soon as `spawn` has returned: it waits for execve(2).
     let error = Mapping::options().write().open(&program);
     let private = Mapping::options().write().private().open(&program);
@@ -244,8 +244,7 @@ fn etxtbsy_where_a_program_is_running() {
 fn erofs_where_a_file_system_is_read_only() {
     on_tmpfs("size=64k", |dir| {
         let file = Scratch::in_dir(dir, &pattern(page()));
-        let remounted = Command::new("mount").args(["-o", "remount,ro"]).arg(dir).status().unwrap();
-        assert!(remounted.success());
+        patiently(|| succeeds(Command::new("mount").args(["-o", "remount,ro"]).arg(dir)));
         let error = Mapping::options().write().open(file.path()).unwrap_err();
         expect(error, libc::EROFS, "(EROFS)", &name(file.path()), "map it private or read-only");
         Mapping::options().write().private().open(file.path()).unwrap();
@@ -330,6 +329,23 @@ fn a_full_file_system_is_a_fault_of_no_space() {
     });
 }
 
+/// Tries again for a while: the children that other tests fork hold this test's files open, and so
+/// keep them busy, until they end.
+#[track_caller]
+fn patiently<T>(mut attempt: impl FnMut() -> Option<T>) -> T {
+    for _ in 0..500 {
+        if let Some(done) = attempt() {
+            return done;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    panic!("it did not succeed in five seconds")
+}
+
+fn succeeds(command: &mut Command) -> Option<()> {
+    command.output().unwrap().status.success().then_some(())
+}
+
 /// Runs `work` in a tmpfs mounted for it.
 fn on_tmpfs(options: &str, work: impl FnOnce(&Path) + std::panic::UnwindSafe) {
     static NEXT: AtomicU32 = AtomicU32::new(0);
@@ -346,7 +362,7 @@ fn on_tmpfs(options: &str, work: impl FnOnce(&Path) + std::panic::UnwindSafe) {
         return common::skip("mount(8)");
     }
     let result = std::panic::catch_unwind(|| work(&dir));
-    Command::new("umount").arg(&dir).status().unwrap();
+    patiently(|| succeeds(Command::new("umount").arg(&dir)));
     fs::remove_dir(&dir).unwrap();
     result.unwrap();
 }
