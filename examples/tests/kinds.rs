@@ -1,5 +1,7 @@
 //! The examples of the kinds of mapping, run as a reader would run them.
 
+mod common;
+
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::MetadataExt;
@@ -160,7 +162,7 @@ fn device_finds_the_length_of_a_block_device() {
     let device = match attached {
         Ok(output) if output.status.success() => String::from_utf8(output.stdout).unwrap(),
         _ => {
-            println!("skipped: a loop device (losetup, as root)");
+            common::skip("a loop device (losetup, as root)");
             return;
         }
     };
@@ -208,7 +210,7 @@ fn load_elf_runs_static_programs_of_a_c_compiler_movable_or_not() {
             .args([kind, "-x", "c", source.text(), "-o", program.text()])
             .output();
         if !compiled.is_ok_and(|output| output.status.success()) {
-            println!("skipped: a static C library ({kind})");
+            common::skip(format_args!("a static C library ({kind})"));
             continue;
         }
         let text = printed("load_elf", &[program.text(), "an", "end"]);

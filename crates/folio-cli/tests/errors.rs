@@ -41,7 +41,7 @@ fn a_source_that_cannot_be_opened_is_named() {
     // Root meets ETXTBSY, others EACCES.
     fails(&["-p", "rw", "/proc/self/exe"], &["/proc/self/exe", "add --private"]);
     if is_root() {
-        println!("skipped: root reads everything");
+        common::skip("root reads everything");
     } else {
         let secret = files.file("secret", b"x");
         fs::set_permissions(&secret, Permissions::from_mode(0o000)).unwrap();
@@ -119,10 +119,10 @@ fn the_way_out_is_an_option_of_the_command() {
 #[test]
 fn more_locked_memory_than_the_limit_permits_says_which_limit() {
     if is_root() {
-        return println!("skipped: root locks what it likes");
+        return common::skip("root locks what it likes");
     }
     let limit = rustix::process::getrlimit(rustix::process::Resource::Memlock).current;
-    let Some(limit) = limit else { return println!("skipped: locked memory has no limit") };
+    let Some(limit) = limit else { return common::skip("locked memory has no limit") };
     let length = (limit + 4096).to_string();
     fails(&["-a", &length, "--lock"], &["raise it (ulimit -l), or lock less"]);
 }

@@ -66,7 +66,7 @@ fn a_device_that_lost_its_end_is_an_io_error() {
     let losetup = |arguments: &[&str]| Command::new("losetup").args(arguments).output();
     let device = match losetup(&["--find", "--show", "--read-only", &image]) {
         Ok(output) if output.status.success() => String::from_utf8(output.stdout).unwrap(),
-        _ => return println!("skipped: no loop device (root, losetup)"),
+        _ => return common::skip("no loop device (root, losetup)"),
     };
     let device = device.trim();
     OpenOptions::new().write(true).open(&image).unwrap().set_len(KEPT).unwrap();

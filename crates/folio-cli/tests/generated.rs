@@ -43,7 +43,7 @@ fn completions_know_every_option_and_are_valid_scripts() {
         if ["bash", "zsh", "fish"].contains(&shell)
             && accepts(shell, &["-n"], &script.stdout).is_none()
         {
-            println!("skipped: no {shell} to check its completions");
+            common::skip(format_args!("no {shell} to check its completions"));
         }
     }
 }
@@ -61,7 +61,7 @@ fn bash_completes_options_and_their_values() {
         accepts("bash", &["--norc"], ask.as_bytes())
     };
     let Some(options) = complete("folio map --be") else {
-        return println!("skipped: no bash");
+        return common::skip("no bash");
     };
     assert_eq!(options.trim(), "--beyond-end");
     assert_eq!(complete("folio map --advise will").unwrap().trim(), "will-need");
@@ -87,7 +87,7 @@ fn man_pages_have_every_option_and_render() {
         let page = run(arguments);
         match accepts("man", &["-l", "-"], &page.stdout) {
             Some(rendered) => assert!(rendered.contains("DESCRIPTION"), "{rendered}"),
-            None => println!("skipped: no man(1)"),
+            None => common::skip("no man(1)"),
         }
     }
     assert_eq!(run(&["man", "nothing"]).code, 2);

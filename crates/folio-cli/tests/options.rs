@@ -151,7 +151,7 @@ fn every_advice_reaches_the_kernel_or_says_why_not() {
             // Of the kernel, the machine or the user this test runs on.
             let line = ran.line();
             assert!(line.contains("EINVAL") || line.contains("EPERM"), "{advice}: {line}");
-            println!("skipped: --advise {advice}: {line}");
+            common::skip(format_args!("--advise {advice}: {line}"));
             continue;
         }
         let report = ran.json();
@@ -189,21 +189,21 @@ fn flags_of_the_kernel_follow_the_options() {
     let path = files.file("f", b"x");
     let overcommit = fs::read_to_string("/proc/sys/vm/overcommit_memory").unwrap();
     if overcommit.trim() == "2" {
-        println!("skipped: vm.overcommit_memory is 2 and ignores MAP_NORESERVE");
+        common::skip("vm.overcommit_memory is 2 and ignores MAP_NORESERVE");
     } else {
         assert!(has_flag(&map_json(&["-a", "64K", "--no-reserve"]).json(), "no-reserve"));
     }
     let droppable = map_json(&["-a", "64K", "--droppable"]);
     if droppable.code == 1 {
         assert!(droppable.line().contains("6.11"), "{}", droppable.line());
-        println!("skipped: {}", droppable.line());
+        common::skip(format_args!("{}", droppable.line()));
     } else {
         assert!(has_flag(&droppable.json(), "droppable"));
     }
     let sync = map_json(&["--sync", &path]);
     if sync.code == 1 {
         assert!(sync.line().contains("DAX"), "{}", sync.line());
-        println!("skipped: {}", sync.line());
+        common::skip(format_args!("{}", sync.line()));
     } else {
         assert!(has_flag(&sync.json(), "synchronous-faults"));
     }
@@ -214,7 +214,7 @@ fn transparent_huge_pages_show_as_the_page_size_really_used() {
     let ran = map_json(&["-a", "4M", "--transparent-huge", "-t", "all"]);
     let setting = fs::read_to_string("/sys/kernel/mm/transparent_hugepage/enabled");
     if !setting.is_ok_and(|setting| !setting.contains("[never]")) {
-        println!("skipped: no transparent huge pages here");
+        common::skip("no transparent huge pages here");
         return;
     }
     let report = ran.json();
@@ -225,7 +225,7 @@ fn transparent_huge_pages_show_as_the_page_size_really_used() {
         assert_eq!(number(&report, "page_size_bytes"), 2 * MIB);
         assert!(number(&report, "minor_faults") <= 3);
     } else {
-        println!("skipped: memory is too fragmented for huge pages: {huge} bytes in them");
+        common::skip(format_args!("memory is too fragmented for huge pages: {huge} bytes in them"));
     }
 }
 
@@ -238,7 +238,7 @@ fn huge_pages_come_from_the_pool_or_fall_back_where_that_is_allowed() {
     let ran = map_json(&["-a", "3M", "--huge", "-t", "all"]);
     if ran.code == 1 {
         assert!(ran.line().contains("nr_hugepages"), "{}", ran.line());
-        println!("skipped: the pool of huge pages is empty");
+        common::skip("the pool of huge pages is empty");
         return;
     }
     let report = ran.json();
@@ -297,7 +297,7 @@ fn a_block_device_has_its_own_length() {
         |arguments: &[&str]| std::process::Command::new("losetup").args(arguments).output();
     let device = match losetup(&["--find", "--show", "--read-only", &image]) {
         Ok(output) if output.status.success() => String::from_utf8(output.stdout).unwrap(),
-        _ => return println!("skipped: no loop device (root, losetup)"),
+        _ => return common::skip("no loop device (root, losetup)"),
     };
     let device = device.trim();
     let ran = map_json(&["-t", "all", "-o", "1000", device]);

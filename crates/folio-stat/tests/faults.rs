@@ -56,7 +56,7 @@ fn a_page_that_must_be_read_is_a_major_fault() {
     };
     assert_eq!(status, 0);
     if folio_stat::PageCache::of(file.as_file(), ..).unwrap().resident_pages > 0 {
-        println!("skipped: this file system keeps its pages");
+        common::skip("this file system keeps its pages");
         return;
     }
     let area = Area::new(PAGE, libc::PROT_READ, libc::MAP_SHARED, Some((file.as_file(), 0)));

@@ -22,7 +22,7 @@ const SYS_MSEAL: libc::c_long = 462;
 fn collapsed(area: &Area) -> bool {
     let result = area.advise(0..HUGE / PAGE, MADV_COLLAPSE);
     if let Err(error) = &result {
-        println!("skipped: MADV_COLLAPSE of a transparent huge page: {error}");
+        common::skip(format_args!("MADV_COLLAPSE of a transparent huge page: {error}"));
     }
     result.is_ok()
 }
@@ -78,7 +78,7 @@ fn huge_pages_of_a_file_are_counted_apart_from_copies() {
     unsafe { libc::posix_fadvise(file.as_file().as_raw_fd(), 0, 0, libc::POSIX_FADV_DONTNEED) };
     area.read(0..1);
     if area.costs(Via::Text).file_huge_bytes != HUGE {
-        return println!("skipped: this file system reads no transparent huge pages");
+        return common::skip("this file system reads no transparent huge pages");
     }
     area.write(HUGE / PAGE..HUGE / PAGE + 3);
     for via in VIAS {
@@ -126,7 +126,7 @@ fn hugetlb(length: usize, flags: i32, file: Option<(&File, u64)>) -> Option<Area
             }
         }
     }
-    println!("skipped: no huge pages in the hugetlb pool (vm.nr_hugepages): {error}");
+    common::skip(format_args!("no huge pages in the hugetlb pool (vm.nr_hugepages): {error}"));
     None
 }
 
@@ -156,7 +156,9 @@ fn hugetlb_pages_are_resident_private_and_dirty() {
 fn hugetlb_pages_mapped_twice_are_shared_and_their_share_is_estimated() {
     let file = match memfd(c"hugetlb", libc::MFD_HUGETLB, HUGE) {
         Ok(file) => file,
-        Err(error) => return println!("skipped: memfd_create(2) with MFD_HUGETLB: {error}"),
+        Err(error) => {
+            return common::skip(format_args!("memfd_create(2) with MFD_HUGETLB: {error}"));
+        }
     };
     let Some(one) = hugetlb(HUGE, libc::MAP_SHARED, Some((&file, 0))) else { return };
     let other = Area::new(HUGE, RW, libc::MAP_SHARED, Some((&file, 0)));
@@ -177,14 +179,14 @@ fn hugetlb_pages_mapped_twice_are_shared_and_their_share_is_estimated() {
 fn pages_in_swap_are_counted_and_are_not_resident() {
     let swaps = std::fs::read_to_string("/proc/swaps").unwrap_or_default();
     if swaps.lines().count() < 2 {
-        return println!("skipped: no swap (swapon)");
+        return common::skip("no swap (swapon)");
     }
     let area = Area::anonymous(16);
     area.write(0..10);
     area.advise(2..8, libc::MADV_PAGEOUT).unwrap();
     let swapped = area.costs(Via::Text).swapped_bytes;
     if swapped == 0 {
-        return println!("skipped: swap takes no pages");
+        return common::skip("swap takes no pages");
     }
     for via in VIAS {
         let costs = area.costs(via);
@@ -199,7 +201,7 @@ fn guard_pages_are_counted_and_are_not_swapped() {
     let area = Area::anonymous(16);
     area.write(0..8);
     if let Err(error) = area.advise(2..5, MADV_GUARD_INSTALL) {
-        println!("skipped: MADV_GUARD_INSTALL (Linux 6.13): {error}");
+        common::skip(format_args!("MADV_GUARD_INSTALL (Linux 6.13): {error}"));
         return;
     }
     for via in VIAS {
@@ -233,7 +235,7 @@ fn each_kind_of_backing_is_recognized() {
     // SAFETY: a new descriptor, or an error.
     let fd = unsafe { libc::syscall(libc::SYS_memfd_secret, libc::O_CLOEXEC) };
     if fd < 0 {
-        println!("skipped: memfd_secret(2): {}", std::io::Error::last_os_error());
+        common::skip(format_args!("memfd_secret(2): {}", std::io::Error::last_os_error()));
     } else {
         // SAFETY: the descriptor was just made.
         let file = unsafe { File::from_raw_fd(fd as i32) };
@@ -339,7 +341,7 @@ fn advice_shows_as_flags() {
         let area = Area::anonymous(8);
         assert!(!area.costs(Via::Best).flags().contains(flag));
         if let Err(error) = area.advise(0..8, advice) {
-            println!("skipped: {flag}: {error}");
+            common::skip(format_args!("{flag}: {error}"));
             continue;
         }
         assert!(area.costs(Via::Best).flags().contains(flag), "{flag}");
@@ -356,14 +358,14 @@ fn how_a_mapping_was_made_shows_as_flags() {
     assert!(flags(&area).contains(Flag::GrowsDown));
     match Area::try_new(PAGE, RW, libc::MAP_ANONYMOUS | MAP_DROPPABLE, None) {
         Ok(area) => assert!(flags(&area).contains(Flag::Droppable)),
-        Err(error) => println!("skipped: MAP_DROPPABLE (Linux 6.11): {error}"),
+        Err(error) => common::skip(format_args!("MAP_DROPPABLE (Linux 6.11): {error}")),
     }
     let area = Area::anonymous(1);
     // SAFETY: sealing changes no bytes; the page stays until the process ends.
     if unsafe { libc::syscall(SYS_MSEAL, area.address, PAGE, 0) } == 0 {
         assert!(flags(&area).contains(Flag::Sealed));
     } else {
-        println!("skipped: mseal (Linux 6.10): {}", std::io::Error::last_os_error());
+        common::skip(format_args!("mseal (Linux 6.10): {}", std::io::Error::last_os_error()));
     }
     std::mem::forget(area);
 }

@@ -32,7 +32,7 @@ fn is_on_disk(file: &File) -> bool {
     let magic = rustix::fs::fstatfs(file).unwrap().f_type;
     let known = [0xef53, 0x58465342, 0x9123683e_u32 as i64].contains(&magic);
     if !known {
-        println!("skipped: the target directory is on neither ext4, xfs nor btrfs");
+        common::skip("the target directory is on neither ext4, xfs nor btrfs");
     }
     known
 }
@@ -158,7 +158,7 @@ fn a_block_device_has_a_page_cache() {
     let devices = std::fs::read_dir("/sys/class/block").into_iter().flatten().flatten();
     let open = |name: &std::ffi::OsStr| File::open(std::path::Path::new("/dev").join(name)).ok();
     let Some(device) = devices.filter_map(|entry| open(&entry.file_name())).next() else {
-        println!("skipped: no block device can be opened");
+        common::skip("no block device can be opened");
         return;
     };
     let cache = PageCache::of(&device, ..1 << 20).unwrap();

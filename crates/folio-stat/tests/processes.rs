@@ -96,7 +96,7 @@ fn a_kernel_thread_has_no_mappings() {
                 .is_ok_and(|status| status.contains("Kthread:\t1"))
     };
     let Some(pid) = (2..200).find(is_kernel_thread) else {
-        println!("skipped: no kernel thread is visible");
+        common::skip("no kernel thread is visible");
         return;
     };
     for process in by_every_interface(pid) {

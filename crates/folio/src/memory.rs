@@ -228,7 +228,7 @@ mod tests {
         let memory = Memory::new(4096).unwrap();
         // SAFETY: the page is this test's and never unmapped.
         if unsafe { sys::seal(memory.address(), 4096) }.is_err() {
-            println!("skipped: Linux 6.10 for mseal");
+            eprintln!("skipped: Linux 6.10 for mseal");
             return;
         }
         let (memory, error) = memory.close().unwrap_err().into_parts();

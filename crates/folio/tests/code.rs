@@ -1,6 +1,8 @@
 //! Generated code and sealed mappings: what can be called, and what nobody can do any more.
 #![allow(unsafe_code)]
 
+mod common;
+
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Output};
 
@@ -123,7 +125,7 @@ fn where_the_system_forbids_it_the_draft_comes_back_with_the_reason() {
     const PR_SET_MDWE: i32 = 65;
     // SAFETY: forbids this process, a child made for it, to make memory executable (prctl(2)).
     if unsafe { libc::prctl(PR_SET_MDWE, 1, 0, 0, 0) } != 0 {
-        println!("skipped: PR_SET_MDWE (Linux 6.3)");
+        common::skip("PR_SET_MDWE (Linux 6.3)");
         return;
     }
     let (mut draft, error) = draft.finish().unwrap_err().into_parts();
@@ -156,7 +158,7 @@ fn can_seal() -> bool {
     let sealed = Memory::new(1).unwrap().into_mapping().seal();
     if let Err(refused) = &sealed {
         assert_eq!(refused.error().kind(), ErrorKind::Unsupported);
-        println!("skipped: mseal (Linux 6.10)");
+        common::skip("mseal (Linux 6.10)");
     }
     sealed.is_ok()
 }

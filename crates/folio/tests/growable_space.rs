@@ -134,7 +134,7 @@ fn on_a_file_system_of_its_own(kind: &str, options: &str, work: impl FnOnce(&Pat
         work(Path::new("/tmp"));
     });
     if end == End::Exit(CANNOT) {
-        skip(&format!("a mount namespace of one's own with {kind} (unshare(2), mount(2))"));
+        skip(format!("a mount namespace of one's own with {kind} (unshare(2), mount(2))"));
     } else {
         assert_eq!(end, End::Well);
     }

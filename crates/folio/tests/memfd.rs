@@ -1,5 +1,7 @@
 //! Memory with a descriptor: its length, its seals, and what they make of its mappings.
 
+mod common;
+
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -38,7 +40,7 @@ fn a_memfd_is_not_inherited_by_programs_and_not_executable_unless_asked_for() {
     if memfd.seals().unwrap().contains(Seals::EXEC) {
         assert_eq!(mode(&memfd), 0);
     } else {
-        println!("skipped: MFD_NOEXEC_SEAL (Linux 6.3)");
+        common::skip("MFD_NOEXEC_SEAL (Linux 6.3)");
     }
     match Memfd::executable("folio-exec") {
         Ok(memfd) => {
@@ -68,7 +70,7 @@ fn sealed_against_writing_and_shrinking_it_becomes_stable_however_it_is_mapped()
         Ok(map) => assert_eq!(&*map.into_stable().unwrap(), b"never again"),
         Err(error) => {
             assert_eq!(error.raw_os_error(), Some(libc::EPERM));
-            println!("skipped: shared mappings of sealed memory (Linux 6.7)");
+            common::skip("shared mappings of sealed memory (Linux 6.7)");
         }
     }
     // It keeps its own descriptor.
@@ -146,7 +148,7 @@ fn too_few_huge_pages_are_an_error_when_allocated() {
     let memfd = match Memfd::huge_pages("folio-huge", HugePage::Mib2) {
         Ok(memfd) => memfd,
         Err(error) => {
-            println!("skipped: huge pages of 2 MiB ({error})");
+            common::skip(format_args!("huge pages of 2 MiB ({error})"));
             return;
         }
     };
@@ -168,7 +170,7 @@ fn secret_memory_is_read_and_written_like_any_other() {
         Ok(memfd) => memfd,
         Err(error) => {
             assert!(error.to_string().contains("secretmem.enable=1"), "{error}");
-            println!("skipped: memfd_secret");
+            common::skip("memfd_secret");
             return;
         }
     };
@@ -178,7 +180,7 @@ fn secret_memory_is_read_and_written_like_any_other() {
         Ok(map) => map,
         Err(error) => {
             assert_eq!(error.raw_os_error(), Some(libc::EAGAIN), "{error}");
-            println!("skipped: locked memory");
+            common::skip("locked memory");
             return;
         }
     };
@@ -216,7 +218,7 @@ fn a_name_that_is_too_long_is_refused() {
 fn posix_shared_memory_is_mapped_by_its_path() {
     let name = format!("/dev/shm/folio-test-{}", std::process::id());
     if std::fs::write(&name, [0; 4096]).is_err() {
-        println!("skipped: a writable /dev/shm");
+        common::skip("a writable /dev/shm");
         return;
     }
     let one = Mapping::options().write().open(&name).unwrap();
@@ -233,7 +235,7 @@ fn posix_shared_memory_is_mapped_by_its_path() {
 fn memory_of_huge_pages_is_allocated_sealed_and_mapped_again() {
     let memfd = Memfd::huge_pages("folio-pool", HugePage::Mib2);
     let Some(memfd) = memfd.ok().filter(|memfd| memfd.allocate(0..3 * MIB).is_ok()) else {
-        println!("skipped: two free huge pages in the pool (vm.nr_hugepages)");
+        common::skip("two free huge pages in the pool (vm.nr_hugepages)");
         return;
     };
     let map = memfd.map().unwrap();

@@ -1,5 +1,7 @@
 //! Populating with several threads, a callback and cancelling.
 
+mod common;
+
 use std::fs::{self, File};
 use std::ops::ControlFlow;
 
@@ -87,7 +89,7 @@ fn huge_pages_are_populated_whole() {
     let options = Mapping::options().huge_pages_or_base(HugePage::Mib2);
     let memory = options.memory(5 * MIB).unwrap();
     if memory.page_size() == 4096 {
-        println!("skipped: huge pages in the pool");
+        common::skip("huge pages in the pool");
     }
     let done = memory.populate_with(3 * MIB..3 * MIB + 1, 2, |_| ControlFlow::Continue(()));
     let page = memory.page_size();

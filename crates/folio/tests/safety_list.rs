@@ -1,5 +1,7 @@
 //! SAFETY.md lists exactly the files that may use `unsafe`.
 
+mod common;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -20,7 +22,7 @@ fn rust_files(dir: &Path, found: &mut Vec<PathBuf>) {
 fn safety_md_lists_the_files_that_may_use_unsafe_and_no_others() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let Ok(listed) = fs::read_to_string(root.join("SAFETY.md")) else {
-        println!("skipped: not in the repository");
+        common::skip("not in the repository");
         return;
     };
     let listed: BTreeSet<String> = listed

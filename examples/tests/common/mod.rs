@@ -37,3 +37,11 @@ pub fn said<'a>(lines: &'a [(String, String)], label: &str) -> &'a str {
 pub fn scratch(name: &str) -> PathBuf {
     std::env::temp_dir().join(format!("folio-examples-{name}-{}", std::process::id()))
 }
+
+/// Says why a test does not go on, past the capture of a passing test's output.
+pub fn skip(missing: impl std::fmt::Display) {
+    use std::io::Write;
+    let thread = std::thread::current();
+    let test = thread.name().unwrap_or_default();
+    let _ = writeln!(std::io::stderr(), "skipped: {test}: {missing}");
+}

@@ -129,3 +129,11 @@ pub fn hex(bytes: &[u8]) -> String {
 pub fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
+
+/// Says why a test does not go on, past the capture of a passing test's output.
+pub fn skip(missing: impl std::fmt::Display) {
+    use std::io::Write;
+    let thread = std::thread::current();
+    let test = thread.name().unwrap_or_default();
+    let _ = writeln!(std::io::stderr(), "skipped: {test}: {missing}");
+}

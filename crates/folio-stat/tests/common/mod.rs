@@ -173,7 +173,7 @@ pub fn again_as_nobody(test: &str) {
             let text = String::from_utf8_lossy(&output.stdout);
             assert!(output.status.success() && text.contains("1 passed"), "{output:?}");
         }
-        other => println!("skipped: setpriv cannot run the tests as nobody: {other:?}"),
+        other => skip(format_args!("setpriv cannot run the tests as nobody: {other:?}")),
     }
 }
 
@@ -212,4 +212,12 @@ impl Drop for Sleeper {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
+}
+
+/// Says why a test does not go on, past the capture of a passing test's output.
+pub fn skip(missing: impl std::fmt::Display) {
+    use std::io::Write;
+    let thread = std::thread::current();
+    let test = thread.name().unwrap_or_default();
+    let _ = writeln!(std::io::stderr(), "skipped: {test}: {missing}");
 }

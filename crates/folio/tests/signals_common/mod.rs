@@ -54,8 +54,12 @@ pub fn is_root() -> bool {
     unsafe { libc::geteuid() == 0 }
 }
 
-pub fn skip(missing: &str) {
-    println!("skipped: {missing}");
+/// Says why a test does not go on, past the capture of a passing test's output.
+pub fn skip(missing: impl std::fmt::Display) {
+    use std::io::Write;
+    let thread = std::thread::current();
+    let test = thread.name().unwrap_or_default();
+    let _ = writeln!(std::io::stderr(), "skipped: {test}: {missing}");
 }
 
 /// How a child ended, and what it said.
