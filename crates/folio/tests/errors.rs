@@ -297,7 +297,7 @@ fn einval_where_there_are_no_pages_to_collapse_yet() {
         Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
             expect(error, libc::EINVAL, "(EINVAL)", "anonymous memory", "populate it first");
         }
-        other => common::skip(&format!("a kernel that collapses no empty range: {other:?}")),
+        other => common::skip(format!("a kernel that collapses no empty range: {other:?}")),
     }
 }
 
