@@ -67,7 +67,7 @@ fn nothing_is_mapped_at_address_zero() {
 fn an_empty_file_of_huge_pages_maps_to_an_empty_mapping_and_stays_empty() {
     let memfd = match Memfd::huge_pages("folio-test", HugePage::Mib2) {
         Ok(memfd) => memfd,
-        Err(error) => return skip(&error.to_string()),
+        Err(error) => return skip(error),
     };
     let map = memfd.map().unwrap();
     assert!(map.is_empty());
