@@ -400,12 +400,11 @@ impl Growable {
     /// # Safety
     /// As for [`as_slice`](Self::as_slice), while `work` runs.
     pub unsafe fn guarded<R>(&self, work: impl FnOnce(&[u8]) -> R) -> Result<R, Fault> {
-        let (result, len) = self.region.guarded(Protection::READ, || {
-            // SAFETY: the contract is the same.
-            let bytes = unsafe { self.as_slice() };
-            (work(bytes), bytes.len())
-        })?;
-        self.region.cut(0..len, false).map_or(Ok(result), Err)
+        let len = self.len();
+        self.region.guarded(Protection::READ, len, || {
+            // SAFETY: as in `as_slice`; `guarded` has put the guard up.
+            work(unsafe { core::slice::from_raw_parts(self.as_ptr(), len) })
+        })
     }
 
     /// The first fault that a slice met, if any, until [`restore`](Self::restore) takes it.

@@ -206,8 +206,9 @@ impl Mapping {
     /// As for [`as_slice`](Self::as_slice), while `work` runs: nobody writes to the bytes; that the
     /// file is cut is what this method is for.
     pub unsafe fn guarded<R>(&self, work: impl FnOnce(&[u8]) -> R) -> Result<R, Fault> {
+        let expected = self.region.expected();
         // SAFETY: the contract is the same.
-        self.region.guarded(Protection::READ, || work(unsafe { self.as_slice() }))
+        self.region.guarded(Protection::READ, expected, || work(unsafe { self.as_slice() }))
     }
 
     /// Runs `work` on the bytes as a slice to write to; otherwise as [`guarded`](Self::guarded).
@@ -219,7 +220,8 @@ impl Mapping {
     /// As for [`as_mut_slice`](Self::as_mut_slice), while `work` runs.
     pub unsafe fn guarded_mut<R>(&mut self, work: impl FnOnce(&mut [u8]) -> R) -> Result<R, Fault> {
         let (start, len) = (self.as_mut_ptr(), self.len());
-        self.region.guarded(Protection::READ | Protection::WRITE, || {
+        let needs = Protection::READ | Protection::WRITE;
+        self.region.guarded(needs, self.region.expected(), || {
             // SAFETY: as in `as_mut_slice`: `guarded` has put the guard up, and `self` is borrowed
             // exclusively until this method returns.
             work(unsafe { core::slice::from_raw_parts_mut(start, len) })

@@ -350,19 +350,10 @@ impl Region {
         let file = file.ok_or_else(|| self.lost(RESTORE))?;
         let file = Some((std::os::fd::AsFd::as_fd(&file), offset));
         let prot: ProtFlags = self.protection().flags();
-        // Made elsewhere and moved, since a MAP_FIXED that fails may leave a gap (`crate::place`).
-        // SAFETY: without MAP_FIXED no existing mapping is touched. The target lies in the region,
-        // which owns it; `&mut self` says that no slice into it is borrowed.
-        let restored = unsafe {
-            sys::map(0, len, prot, flags, file).and_then(|made| {
-                let moved = sys::relocate(made, len, start);
-                if moved.is_err() {
-                    let _ = sys::unmap(made, len);
-                }
-                moved
-            })
-        };
-        restored.map_err(|errno| Error::os(RESTORE, &self.backing, errno))?;
+        // SAFETY: the target lies in the region, which owns it; `&mut self` says that no slice into it
+        // is borrowed.
+        unsafe { sys::map_over(start, len, prot, flags, file) }
+            .map_err(|errno| Error::os(RESTORE, &self.backing, errno))?;
         if self.only_in.is_some() {
             // SAFETY: as above; what a child inherits changes no byte here.
             unsafe { sys::advise(start, len, libc::MADV_DONTFORK) }

@@ -226,10 +226,10 @@ fn addresses(
         let home = Home::Own;
         return Ok(Region::new(extent, *offset, backing.clone(), sharing, protection, home));
     }
+    let source = file.map(|fd| (fd, start_offset));
     let call = |address: usize, flags: MapFlags| {
-        let file = file.map(|fd| (fd, start_offset));
         // SAFETY: MAP_FIXED is not among the flags, so no existing mapping is touched (mmap(2)).
-        unsafe { sys::map(address, span, protection.flags(), flags, file) }
+        unsafe { sys::map(address, span, protection.flags(), flags, source) }
     };
     let os = |errno| explain_map(options, backing, *page, errno);
     // The kernel wants the address of the first page; callers name that of the first byte.
@@ -266,19 +266,9 @@ fn addresses(
             // Offsets in the reservation and addresses agree modulo its alignment only.
             let start = first_page(reservation.address().saturating_add(*at))?;
             let at = start.wrapping_sub(reservation.address());
-            // A MAP_FIXED that fails may have unmapped what was there already (mmap(2), NOTES: the
-            // old mapping goes before the file's or the pool's part is done), and a stranger could
-            // move into the gap. So the mapping is made elsewhere and then moved.
             let placed = reservation.place(at, span, backing, |start| {
-                let made = call(0, flags)?;
-                // SAFETY: the new mapping is known to nobody; the target is a free range of the
-                // reservation, which owns it (`place`).
-                let moved = unsafe { sys::relocate(made, span, start) };
-                if moved.is_err() {
-                    // SAFETY: as above.
-                    let _ = unsafe { sys::unmap(made, span) };
-                }
-                moved
+                // SAFETY: the target is a free range of the reservation, which owns it (`place`).
+                unsafe { sys::map_over(start, span, protection.flags(), flags, source) }
             });
             match placed {
                 Ok(space) => Ok(region(start, Home::Reserved(space))),

@@ -247,32 +247,29 @@ impl Region {
         Some(fault::fault(self, position, sign, kind, errno))
     }
 
-    /// Runs `work` on slices of this region, and says whether it met a fault or zeros.
+    /// Runs `work` on slices of the first `expected` bytes of this region, and says whether it met a
+    /// fault or zeros, or the file has been cut before the last of them.
     pub(crate) fn guarded<R>(
         &self,
         needs: Protection,
+        expected: usize,
         work: impl FnOnce() -> R,
     ) -> Result<R, Fault> {
         if !self.protection().contains(needs) {
-            let write = !self.protection().contains(Protection::READ | Protection::WRITE)
-                && needs.contains(Protection::WRITE);
-            let sign = Sign::new(libc::SIGSEGV, 2, write);
+            let sign = Sign::new(libc::SIGSEGV, 2, needs.contains(Protection::WRITE));
             return Err(fault::fault(self, 0, sign, FaultKind::Protection, None));
         }
         self.guard();
-        match self.sticky() {
-            Some(fault) => Err(fault),
-            None => {
-                let result = work();
-                match self.sticky().or_else(|| {
-                    let expected = if self.tail { 0..0 } else { 0..self.len() };
-                    self.cut(expected, false)
-                }) {
-                    Some(fault) => Err(fault),
-                    None => Ok(result),
-                }
-            }
+        if let Some(fault) = self.sticky() {
+            return Err(fault);
         }
+        let result = work();
+        self.sticky().or_else(|| self.cut(0..expected, false)).map_or(Ok(result), Err)
+    }
+
+    /// The bytes that the file should have: none are promised of a tail.
+    pub(crate) fn expected(&self) -> usize {
+        if self.tail { 0 } else { self.len() }
     }
 
     /// The fault at the first byte of `range` that lies behind the end of the file. The kernel

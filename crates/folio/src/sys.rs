@@ -95,16 +95,33 @@ pub(crate) unsafe fn remap(
     Ok(ptr(start as usize).expose_provenance())
 }
 
-/// mremap(2) with MREMAP_FIXED: the mapping, of unchanged length, takes the place of what lies at
-/// `to`. Limits are checked before anything there is unmapped.
+/// A mapping that takes the place of what lies at `to`. A MAP_FIXED that fails may have unmapped what
+/// was there already (mmap(2), NOTES: the old mapping goes before the file's or the pool's part is
+/// done), and a stranger could move into the gap. So the mapping is made elsewhere and then moved;
+/// mremap(2) checks limits before it unmaps anything.
 ///
 /// # Safety
-/// The caller owns both ranges, and nothing refers into them.
-pub(crate) unsafe fn relocate(addr: usize, len: usize, to: usize) -> Result<usize, Errno> {
-    let flags = MremapFlags::MAYMOVE;
-    // SAFETY: forwarded to the caller.
-    let start = unsafe { rustix::mm::mremap_fixed(ptr(addr), len, len, flags, ptr(to)) }?;
-    Ok(start.expose_provenance())
+/// The caller owns `to..to + len`, and nothing refers into it.
+pub(crate) unsafe fn map_over(
+    to: usize,
+    len: usize,
+    prot: ProtFlags,
+    flags: MapFlags,
+    file: Option<(BorrowedFd<'_>, u64)>,
+) -> Result<usize, Errno> {
+    debug_assert!(!flags.intersects(MapFlags::FIXED | MapFlags::FIXED_NOREPLACE));
+    // SAFETY: without MAP_FIXED no existing mapping is touched, and the new one is known to nobody.
+    // The target is the caller's.
+    unsafe {
+        let made = map(0, len, prot, flags, file)?;
+        match rustix::mm::mremap_fixed(ptr(made), len, len, MremapFlags::MAYMOVE, ptr(to)) {
+            Ok(start) => Ok(start.expose_provenance()),
+            Err(errno) => {
+                let _ = unmap(made, len);
+                Err(errno)
+            }
+        }
+    }
 }
 
 /// msync(2). Safe: it changes no byte of the range.

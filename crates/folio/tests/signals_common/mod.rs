@@ -1,5 +1,8 @@
 //! What the tests of signals share: children, and the same child with and without folio.
-#![allow(unsafe_code, dead_code, unreachable_pub)]
+#![allow(unsafe_code, dead_code, unused_imports, unreachable_pub)]
+
+#[path = "../common/mod.rs"]
+mod common;
 
 use std::ffi::c_int;
 use std::fs::{self, File};
@@ -7,6 +10,8 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use std::sync::atomic::{AtomicU32, Ordering};
+
+pub use common::{is_root, pattern, skip};
 
 pub const PAGE: usize = 4096;
 
@@ -41,25 +46,8 @@ impl Drop for Scratch {
     }
 }
 
-pub fn pattern(len: usize) -> Vec<u8> {
-    (0..len).map(|i| (i % 251) as u8 + 1).collect()
-}
-
 pub fn set_len(path: &Path, len: u64) {
     File::options().write(true).open(path).unwrap().set_len(len).unwrap();
-}
-
-pub fn is_root() -> bool {
-    // SAFETY: geteuid(2) takes nothing and cannot fail.
-    unsafe { libc::geteuid() == 0 }
-}
-
-/// Says why a test does not go on, past the capture of a passing test's output.
-pub fn skip(missing: impl std::fmt::Display) {
-    use std::io::Write;
-    let thread = std::thread::current();
-    let test = thread.name().unwrap_or_default();
-    let _ = writeln!(std::io::stderr(), "skipped: {test}: {missing}");
 }
 
 /// How a child ended, and what it said.
