@@ -80,7 +80,8 @@ impl Process {
     ///
     /// [`ErrorKind::Unsupported`] where `/proc` is not mounted.
     pub fn current() -> Result<Self> {
-        Self::of(std::process::id()).map_err(|error| match error.kind() {
+        // By its number it would be another process where `/proc` is that of another pid namespace.
+        Self::at("/proc/self", std::process::id()).map_err(|error| match error.kind() {
             ErrorKind::ProcessGone => {
                 Error::new(ErrorKind::Unsupported, "read the memory", "this process")
                     .detail("/proc does not show it")
@@ -97,8 +98,12 @@ impl Process {
     /// [`ErrorKind::ProcessGone`] when there is none (or `/proc` is mounted with `hidepid` and
     /// hides it). That we may not look into it shows only when it is asked something.
     pub fn of(pid: u32) -> Result<Self> {
+        Self::at(&format!("/proc/{pid}"), pid)
+    }
+
+    fn at(path: &str, pid: u32) -> Result<Self> {
         let directory = rustix::fs::open(
-            format!("/proc/{pid}"),
+            path,
             OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
             Mode::empty(),
         )

@@ -88,6 +88,12 @@ impl Backing {
         Self { kind: BackingKind::File, path: Some(Arc::from(path)), inode: None }
     }
 
+    /// A file as the kernel names it where it is mapped.
+    pub(crate) fn found(path: Option<&Path>, device: u64, inode: u64) -> Self {
+        let inode = Some((device, inode));
+        Self { kind: BackingKind::File, path: path.map(Arc::from), inode }
+    }
+
     /// What kind of thing it is.
     pub fn kind(&self) -> BackingKind {
         self.kind
@@ -116,7 +122,7 @@ impl Backing {
     fn find(&self, write: bool) -> Option<File> {
         self.inode?;
         let own = || {
-            let open = fs::read_dir("/proc/self/fd").into_iter().flatten();
+            let open = fs::read_dir("/proc/thread-self/fd").into_iter().flatten();
             open.filter_map(|entry| Some(entry.ok()?.path()))
         };
         self.path.iter().map(|path| path.to_path_buf()).chain(own()).find_map(|path: PathBuf| {

@@ -35,6 +35,9 @@ pub enum FaultKind {
     Poison,
     /// The page's protection, a guard or a protection key forbids the access.
     Protection,
+    /// Nothing is mapped at the address; only for addresses that are not folio's
+    /// ([`foreign`](crate::foreign)).
+    Unmapped,
     /// The kernel refused the page, and its backing can no longer be asked why.
     Unexplained,
 }
@@ -47,6 +50,7 @@ impl fmt::Display for FaultKind {
             Self::NoSpace => "no space",
             Self::Poison => "hardware poison",
             Self::Protection => "protection",
+            Self::Unmapped => "unmapped",
             Self::Unexplained => "unexplained",
         })
     }
@@ -85,6 +89,7 @@ pub struct Fault {
     pub(crate) access: Access,
     pub(crate) offset: u64,
     pub(crate) position: usize,
+    pub(crate) address: usize,
     pub(crate) transferred: usize,
     pub(crate) errno: Option<Errno>,
     pub(crate) backing: Backing,
@@ -110,6 +115,11 @@ impl Fault {
     /// The same byte, counted from the first byte the mapping shows.
     pub fn position(&self) -> usize {
         self.position
+    }
+
+    /// The address of the same byte, where the mapping lay when the fault was looked at.
+    pub fn address(&self) -> usize {
+        self.address
     }
 
     /// Bytes that the operation had copied before the fault. 0 for a fault met by a slice.
@@ -140,6 +150,7 @@ impl Fault {
                     "the page does not permit writing: map it with write()"
                 }
                 FaultKind::Protection => "the page does not permit the access",
+                FaultKind::Unmapped => "nothing is mapped at the address",
                 FaultKind::Unexplained => "the kernel refused the page and the file is gone",
             })
         })
@@ -199,7 +210,15 @@ impl Sign {
         ((self.0 >> Self::CODE) & 7) as i32
     }
 
-    fn access(self) -> Access {
+    pub(crate) fn is_too_short(self) -> bool {
+        self.0 & Self::TOO_SHORT != 0
+    }
+
+    pub(crate) fn is_poison(self) -> bool {
+        !self.is_segv() && matches!(self.code(), libc::BUS_MCEERR_AR | libc::BUS_MCEERR_AO)
+    }
+
+    pub(crate) fn access(self) -> Access {
         if self.0 & Self::WRITE != 0 { Access::Write } else { Access::Read }
     }
 }
@@ -224,10 +243,26 @@ pub(crate) fn fault(
         access: sign.access(),
         offset: region.offset + position as u64,
         position,
+        address: region.address() + position,
         transferred: 0,
         errno,
         backing: region.backing.clone(),
     }
+}
+
+/// The fault that a handler recorded when slices of a region met it.
+pub(crate) fn lasting(region: &Region, sign: Sign) -> Fault {
+    // A page's start may lie before the first byte shown.
+    let position = sign.position().saturating_sub(region.extent.lead);
+    let position = position.min(region.len().saturating_sub(1));
+    let (kind, errno) = match explain(region, position, sign, Ask::Backing) {
+        Explained::Lasting(kind, errno) => (kind, errno),
+        // What can be had again was cut off and grew back, or there is room again. The commonest
+        // by far is the first.
+        Explained::Passing if region.backing.inode().is_some() => (FaultKind::Truncated, None),
+        Explained::Passing => (FaultKind::NoSpace, None),
+    };
+    fault(region, position, sign, kind, errno)
 }
 
 /// Which page a look at the backing asks for.
@@ -261,10 +296,10 @@ fn look(region: &Region, position: usize, sign: Sign, ask: Ask) -> Result<Explai
     if sign.is_segv() {
         return Ok(Lasting(FaultKind::Protection, None));
     }
-    if matches!(sign.code(), libc::BUS_MCEERR_AR | libc::BUS_MCEERR_AO) {
+    if sign.is_poison() {
         return Ok(Lasting(FaultKind::Poison, Some(Errno::HWPOISON)));
     }
-    if sign.0 & Sign::TOO_SHORT != 0 {
+    if sign.is_too_short() {
         return Ok(Lasting(FaultKind::Truncated, None));
     }
     let Some(file) = region.witness() else {

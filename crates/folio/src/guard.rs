@@ -6,14 +6,21 @@
 //! [`Guard::record`] and widens [`Guard::patched`]; the owner reads [`Guard::first`], and
 //! [`Guard::forget`]s when the patched pages have been replaced.
 
+#![allow(unsafe_code)]
+
 use core::ops::Range;
-use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize};
 
+use std::sync::Arc;
+
 use crate::fault::Sign;
+use crate::notices;
 use crate::pagehook::Registration;
+use crate::region::Region;
 use crate::registry::{NO_SLOT, Registry, Slot};
 use crate::sync::BUCKETS;
+use crate::turn::Turn;
 
 pub(crate) type GuardSlot = Slot<Guard>;
 
@@ -54,9 +61,17 @@ pub(crate) struct Guard {
     /// Addresses from the first to behind the last page that was replaced by zeros.
     patched_from: AtomicUsize,
     patched_to: AtomicUsize,
-    /// The process, while a handler on one of its threads replaces a page of this mapping;
-    /// otherwise 0. A futex.
-    patching: AtomicU32,
+    /// Whose turn it is to replace pages of this mapping.
+    pub(crate) turn: Turn,
+    /// The addresses are of mappings that folio did not make.
+    pub(crate) foreign: AtomicBool,
+    /// The addresses are one mapping's, whose owner alone takes this guard away
+    /// ([`crate::foreign::Guarded`]).
+    pub(crate) owned: AtomicBool,
+    /// Faults of an owned mapping that were answered since its first.
+    answered: AtomicU32,
+    /// A description of the region, for whoever is told of a fault; null if there is none.
+    about: AtomicPtr<Region>,
     /// What fills the pages, for a paged mapping; null for a guarded kernel mapping.
     pub(crate) hook: AtomicPtr<Registration>,
 }
@@ -69,8 +84,10 @@ impl Guard {
         self.fd.store(arms.fd, Relaxed);
         self.offset.store(arms.offset, Relaxed);
         self.only_in.store(arms.only_in, Relaxed);
-        self.patching.store(0, Relaxed);
+        self.turn.reset();
         self.hook.store(core::ptr::null_mut(), Relaxed);
+        self.foreign.store(false, Relaxed);
+        self.owned.store(false, Relaxed);
         self.forget();
     }
 
@@ -95,26 +112,6 @@ impl Guard {
         self.only_in.store(process, Relaxed);
     }
 
-    /// Takes the right to replace pages; otherwise returns what the word holds while another thread
-    /// has it. A child forked while one had it finds the parent's number there, and nobody else to
-    /// give it back.
-    pub(crate) fn start_patching(&self) -> Result<(), u32> {
-        let process = std::process::id();
-        self.patching
-            .fetch_update(Acquire, Relaxed, |holder| (holder != process).then_some(process))
-            .map(drop)
-    }
-
-    pub(crate) fn end_patching(&self) {
-        self.patching.store(0, Release);
-    }
-
-    /// Waits until the holder gives the right back, at most a millisecond.
-    pub(crate) fn wait_for(&self, holder: u32) {
-        let pause = libc::timespec { tv_sec: 0, tv_nsec: 1_000_000 };
-        crate::sys::futex_wait(&self.patching, holder, &pause);
-    }
-
     pub(crate) fn never_widen(&self) {
         self.widen.store(false, Relaxed);
     }
@@ -123,9 +120,45 @@ impl Guard {
         self.writable.store(writable, Relaxed);
     }
 
-    /// Keeps the sign if it is the first.
+    /// Says what the mapping is, or with None that it is about to go.
+    pub(crate) fn describe(&self, region: Option<Arc<Region>>) {
+        let region = region.map_or(core::ptr::null(), Arc::into_raw);
+        let before = self.about.swap(region.cast_mut(), AcqRel);
+        if !before.is_null() {
+            // SAFETY: made by `Arc::into_raw` here, and taken back once.
+            drop(unsafe { Arc::from_raw(before) });
+        }
+    }
+
+    /// What the mapping is. Called by a thread that is touching it, so that it is not about to go.
+    pub(crate) fn about(&self) -> Option<Arc<Region>> {
+        let region = self.about.load(Acquire);
+        if region.is_null() {
+            return None;
+        }
+        // SAFETY: made by `Arc::into_raw` in `describe`, which lets go of it only when no thread
+        // touches the mapping any more.
+        unsafe {
+            Arc::increment_strong_count(region);
+            Some(Arc::from_raw(region))
+        }
+    }
+
+    /// Keeps the sign if it is the first, and notes it for whoever wants to be told.
     pub(crate) fn record(&self, sign: Sign) {
-        let _ = self.first.compare_exchange(0, sign.0, Release, Relaxed);
+        if self.keep_first(sign) {
+            notices::of_guard(self, sign);
+        }
+    }
+
+    /// Keeps the sign if it is the first, and says whether it is.
+    pub(crate) fn keep_first(&self, sign: Sign) -> bool {
+        self.first.compare_exchange(0, sign.0, Release, Relaxed).is_ok()
+    }
+
+    /// Counts a fault that is answered, and returns how many were before.
+    pub(crate) fn count(&self) -> u32 {
+        self.answered.fetch_add(1, Relaxed)
     }
 
     /// The first fault's sign. A handler leaves it before it puts zeros anywhere.
@@ -150,6 +183,7 @@ impl Guard {
     pub(crate) fn forget(&self) {
         self.patched_from.store(usize::MAX, Relaxed);
         self.patched_to.store(0, Relaxed);
+        self.answered.store(0, Relaxed);
         self.first.store(0, Release);
     }
 }
@@ -157,17 +191,6 @@ impl Guard {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_child_takes_over_what_a_thread_of_its_parent_was_patching() {
-        let guard = Guard::default();
-        guard.start_patching().unwrap();
-        assert_eq!(guard.start_patching(), Err(std::process::id()));
-        guard.patching.store(std::process::id() + 1, Relaxed);
-        guard.start_patching().unwrap();
-        guard.end_patching();
-        guard.start_patching().unwrap();
-    }
 
     #[test]
     fn a_guard_is_where_its_mapping_is() {

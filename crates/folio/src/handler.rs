@@ -7,12 +7,14 @@
 //!    with a [`Sign`] as the result.
 //! 3. A SIGBUS in a guarded mapping: put a zero page there, record the first fault, go on. Memory
 //!    of one that broke while nobody touched it (BUS_MCEERR_AO) can wait until somebody does.
-//! 4. Anything else, and every signal that somebody sent: on to whom it would have reached without
+//! 4. A SIGBUS in a file mapping that folio did not make, where that was asked for: zeros too
+//!    ([`crate::losses`]).
+//! 5. Anything else, and every signal that somebody sent: on to whom it would have reached without
 //!    folio ([`crate::chain`]).
 //!
 //! Invariants:
 //! - No allocation, no panic, no lock that code outside this handler takes. errno is preserved.
-//! - All signals are blocked while it runs, so the right to replace pages (see [`Guard`]) is held by a
+//! - All signals are blocked while it runs, so the right to replace pages ([`crate::turn`]) is held by a
 //!   thread that runs nothing but the few system calls of [`patch`]; whoever finds it taken waits
 //!   at most a millisecond and runs its instruction again.
 //! - A thread that has SIGBUS blocked dies at a fault: the kernel delivers a blocked synchronous
@@ -34,29 +36,43 @@ use crate::guard::{Guard, GuardSlot, REGISTRY};
 use crate::pagehook::{PageFault, PageOutcome};
 use crate::range::round_down;
 use crate::sys::{self, Errno};
-use crate::{arch, chain, interrupted, spare};
+use crate::{arch, chain, foreign, interrupted, losses, spare, turn};
 
+/// The signals that are handled, as a set: signal `n` is bit `n`.
 static INSTALLED: AtomicU32 = AtomicU32::new(0);
 static INSTALLING: Mutex<()> = Mutex::new(());
 
-/// Installs the handler unless it is installed.
+/// Sees to it that SIGBUS and SIGSEGV are handled.
 #[inline]
 pub(crate) fn install() -> Result<(), Errno> {
-    if INSTALLED.load(Ordering::Acquire) == 1 { Ok(()) } else { install_now() }
+    install_for(&[libc::SIGBUS, libc::SIGSEGV])
+}
+
+/// Sees to it that these signals are handled, of SIGBUS and SIGSEGV.
+#[inline]
+pub(crate) fn install_for(signals: &[c_int]) -> Result<(), Errno> {
+    let wanted = signals.iter().fold(0, |set, signal| set | 1 << signal);
+    if INSTALLED.load(Ordering::Acquire) & wanted == wanted {
+        return Ok(());
+    }
+    install_now(signals)
 }
 
 #[cold]
-fn install_now() -> Result<(), Errno> {
+fn install_now(signals: &[c_int]) -> Result<(), Errno> {
     let _one_at_a_time = INSTALLING.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-    if INSTALLED.load(Ordering::Acquire) == 1 {
-        return Ok(());
+    // Copies alone depend on the processor, and to ask what it has takes long in a virtual machine.
+    if signals.contains(&libc::SIGSEGV) {
+        arch::prepare();
     }
-    arch::prepare();
     spare::keep();
-    for signal in [libc::SIGBUS, libc::SIGSEGV] {
-        chain::install(signal, on_fault)?;
+    turn::prepare();
+    for &signal in signals {
+        if INSTALLED.load(Ordering::Acquire) & 1 << signal == 0 {
+            chain::install(signal, on_fault)?;
+            INSTALLED.fetch_or(1 << signal, Ordering::Release);
+        }
     }
-    INSTALLED.store(1, Ordering::Release);
     Ok(())
 }
 
@@ -77,7 +93,7 @@ impl Drop for Errnos {
     }
 }
 
-extern "C" fn on_fault(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
+extern "C-unwind" fn on_fault(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
     let errno = Errnos::save();
     // SAFETY: the kernel passes a handler with SA_SIGINFO a valid siginfo and ucontext that nobody
     // else refers to while the handler runs (sigaction(2)).
@@ -89,8 +105,15 @@ extern "C" fn on_fault(signal: c_int, info: *mut libc::siginfo_t, context: *mut 
     }
 }
 
+const SI_KERNEL: c_int = 0x80;
+const SEGV_MAPERR: c_int = 1;
+
 fn handle(signal: c_int, info: &libc::siginfo_t, context: &mut libc::ucontext_t) -> bool {
     let code = info.si_code;
+    // An address that the processor has no bits for: it does not say which (#GP in Intel SDM vol. 3).
+    if signal == libc::SIGSEGV && code == SI_KERNEL {
+        return arch::land_beyond(context, |write| Sign::new(signal, SEGV_MAPERR, write).0);
+    }
     let memory = match signal {
         libc::SIGBUS => matches!(
             code,
@@ -116,32 +139,43 @@ fn handle(signal: c_int, info: &libc::siginfo_t, context: &mut libc::ucontext_t)
     }
     let reach = if broken { broken_bytes(info) } else { 1 };
 
-    if let Some(slot) = slot {
-        let hook = slot.payload.hook.load(Ordering::Acquire);
-        if !hook.is_null() {
-            let fault = PageFault { address, write, signal };
-            // SAFETY: the hook stays until `PageHook` is dropped, which no thread that touches
-            // these addresses allows (contract of `pagehook::attach`).
-            let hook = unsafe { &*hook };
-            let mut outcome = PageOutcome::Failed;
-            // SAFETY: the context is the kernel's.
-            unsafe {
-                interrupted::run(context, slot.start()..slot.end(), || {
-                    outcome = hook.fill_page(&fault);
-                });
-            }
-            if outcome == PageOutcome::Filled {
-                return true;
-            }
-            return arch::land(context, address, reach, sign.0);
-        }
+    if let Some(slot) = slot.filter(|slot| !slot.payload.hook.load(Ordering::Acquire).is_null()) {
+        let fault = PageFault { address, write, signal };
+        return fill(context, slot, &fault) || arch::land(context, address, reach, sign.0);
     }
     if arch::land(context, address, reach, sign.0) {
         return true;
     }
-    match slot {
-        Some(slot) if signal == libc::SIGBUS => patch(slot, address, sign, write, broken),
-        _ => false,
+    // Zeros are not a program.
+    if signal != libc::SIGBUS || arch::is_fetch(context) {
+        return false;
+    }
+    zeros(slot, address, sign, write, broken)
+}
+
+/// Has a paged mapping's hook supply the page.
+fn fill(context: &libc::ucontext_t, slot: &GuardSlot, fault: &PageFault) -> bool {
+    // SAFETY: the hook stays until `PageHook` is dropped, which no thread that touches these
+    // addresses allows (contract of `pagehook::attach`).
+    let hook = unsafe { &*slot.payload.hook.load(Ordering::Acquire) };
+    let mut outcome = PageOutcome::Failed;
+    // SAFETY: the context is the kernel's.
+    unsafe {
+        interrupted::run(context, slot.start()..slot.end(), || outcome = hook.fill_page(fault));
+    }
+    outcome == PageOutcome::Filled
+}
+
+/// Has zeros stand in for the page, if its mapping is guarded.
+fn zeros(slot: Option<&GuardSlot>, address: usize, sign: Sign, write: bool, broken: bool) -> bool {
+    let foreign = slot.is_none_or(|slot| slot.payload.foreign.load(Ordering::Relaxed));
+    match (slot, foreign::response(slot.is_some())) {
+        (Some(slot), _) if !foreign => patch(slot, address, sign, write, broken),
+        (_, Some(response)) => {
+            let owner = slot.filter(|slot| slot.payload.owned.load(Ordering::Relaxed));
+            losses::stand_in(address, sign, write, response, owner)
+        }
+        (_, None) => false,
     }
 }
 
@@ -161,8 +195,8 @@ fn patch(slot: &GuardSlot, address: usize, sign: Sign, write: bool, broken: bool
     let arms = guard.arms();
     let page = round_down(address, arms.page);
 
-    if let Err(holder) = guard.start_patching() {
-        guard.wait_for(holder);
+    if let Err(holder) = guard.turn.take() {
+        guard.turn.wait_for(holder);
         return true;
     }
     let sign = sign.at(address - slot.start());
@@ -180,19 +214,27 @@ fn patch(slot: &GuardSlot, address: usize, sign: Sign, write: bool, broken: bool
             } else {
                 sign
             });
-            // Each replaced page may split the kernel's record of the mapping in three. At the
-            // limit of such records (vm.max_map_count) the spare makes room. Where others have used
-            // that up, replacing up to the mapping's end takes one more, and replacing all of it
-            // none; safe slices lose no other page to that.
-            put_zeros(guard, page..page + arms.page)
-                || (spare::release() && put_zeros(guard, page..page + arms.page))
-                || (arms.widen
-                    && (put_zeros(guard, page..slot.end())
-                        || put_zeros(guard, slot.start()..slot.end())))
+            replace(slot, page..page + arms.page, arms.widen)
         }
     };
-    guard.end_patching();
+    guard.turn.give();
     handled
+}
+
+/// Each replaced page may split the kernel's record of the mapping in three. At the limit of such
+/// records (vm.max_map_count) the spare makes room: for the page, or, where pages that can be had may
+/// become zeros too, for all from the page on, behind which nothing is left to be replaced. Without a
+/// spare a single page would bring the process nearer to where nothing can be done.
+fn replace(slot: &GuardSlot, page: Range<usize>, widen: bool) -> bool {
+    let put = |addresses: Range<usize>| put_zeros(&slot.payload, addresses);
+    if !widen {
+        return put(page.clone()) || (spare::release() && put(page));
+    }
+    let rest = page.start..slot.end();
+    (spare::is_kept() && put(page))
+        || put(rest.clone())
+        || (spare::release() && put(rest))
+        || put(slot.start()..slot.end())
 }
 
 fn put_zeros(guard: &Guard, addresses: Range<usize>) -> bool {

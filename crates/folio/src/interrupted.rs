@@ -21,29 +21,37 @@ const RED_ZONE: usize = 128;
 /// # Safety
 /// Called from a signal handler with the context it got from the kernel.
 pub(crate) unsafe fn run<W: FnOnce()>(context: &libc::ucontext_t, except: Range<usize>, work: W) {
+    let stack = &context.uc_stack;
+    let start = stack.ss_sp.addr();
+    let alternate = start..start.saturating_add(stack.ss_size);
+    let interrupted = context.uc_mcontext.gregs[libc::REG_RSP as usize] as usize;
+    let here = (&raw const work).addr();
+    if !alternate.contains(&here)
+        || alternate.contains(&interrupted)
+        || except.contains(&interrupted)
+    {
+        return work();
+    }
+    let top = core::ptr::with_exposed_provenance_mut((interrupted - RED_ZONE) & !15);
+    // SAFETY: the interrupted code uses nothing below its stack pointer but the red zone, which is
+    // why the kernel puts handlers without SA_ONSTACK there too; a guard bounds that stack as it
+    // did before.
+    unsafe { run_below(top, work) };
+}
+
+/// Runs `work` on another stack, below `top`.
+///
+/// # Safety
+/// `top` is the aligned end of a stack that nobody else uses, with room for `work`.
+pub(crate) unsafe fn run_below<W: FnOnce()>(top: *mut u8, work: W) {
     unsafe extern "C" fn call<W: FnOnce()>(work: *mut c_void) {
         // SAFETY: points to the option below, which nobody else refers to meanwhile.
         if let Some(work) = unsafe { &mut *work.cast::<Option<W>>() }.take() {
             work();
         }
     }
-
-    let stack = &context.uc_stack;
-    let start = stack.ss_sp.addr();
-    let alternate = start..start.saturating_add(stack.ss_size);
-    let interrupted = context.uc_mcontext.gregs[libc::REG_RSP as usize] as usize;
     let mut work = Some(work);
-    let here = (&raw const work).addr();
-    if !alternate.contains(&here)
-        || alternate.contains(&interrupted)
-        || except.contains(&interrupted)
-    {
-        return work.take().map_or((), |work| work());
-    }
-    let top = core::ptr::with_exposed_provenance_mut((interrupted - RED_ZONE) & !15);
-    // SAFETY: the interrupted code uses nothing below its stack pointer but the red zone, which is
-    // why the kernel puts handlers without SA_ONSTACK there too; a guard bounds that stack as it
-    // did before. `call` is given what it expects, and ends the process rather than unwind, as
-    // every function with the C ABI does.
+    // SAFETY: by the caller's contract. `call` is given what it expects, and ends the process rather
+    // than unwind, as every function with the C ABI does.
     unsafe { switch::call_on((&raw mut work).cast(), call::<W>, top) };
 }

@@ -65,21 +65,27 @@ pub mod code;
 pub mod cursor;
 pub mod error;
 pub mod fault;
+pub mod foreign;
 pub mod growable;
 mod growoptions;
 mod guard;
+mod guarded;
 mod handler;
 mod interrupted;
 #[cfg(doctest)]
 mod lifetimes;
+mod losses;
 pub mod mapping;
 pub mod memfd;
 pub mod memory;
+mod next;
+mod notices;
 mod operations;
 pub mod options;
 pub mod pagehook;
 mod place;
 pub mod populate;
+mod procmap;
 pub mod protection;
 mod range;
 mod region;
@@ -87,6 +93,8 @@ mod registry;
 pub mod reservation;
 pub mod residency;
 pub mod sealed;
+#[path = "arch/x86_64_signal.rs"]
+mod signal;
 mod space;
 mod spare;
 mod split;
@@ -96,6 +104,7 @@ pub mod stack;
 mod switch;
 mod sync;
 mod sys;
+mod turn;
 #[cfg(feature = "zerocopy")]
 mod typed;
 pub mod view;
@@ -126,6 +135,8 @@ pub use mapping::Mapping;
 pub use memfd::{Memfd, Seals};
 #[doc(inline)]
 pub use memory::Memory;
+#[doc(inline)]
+pub use notices::on_fault;
 #[doc(inline)]
 pub use options::{Fork, HugePage, Lock, MapOptions, Sharing};
 #[doc(inline)]

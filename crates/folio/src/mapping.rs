@@ -146,6 +146,13 @@ impl Mapping {
         View::new(&self.region, 0..self.region.len())
     }
 
+    /// Guards the mapping: from now on a page of it that cannot be had reads as zeros, whoever touches
+    /// it, through slices and raw pointers too. [`as_slice`](Self::as_slice) and its kin do so
+    /// themselves.
+    pub fn guard(&self) {
+        self.region.guard();
+    }
+
     /// The bytes as a slice, at no cost per access.
     ///
     /// A page that cannot be had, because the file was truncated, the disk failed, or hardware

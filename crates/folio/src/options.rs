@@ -20,6 +20,7 @@ use std::path::Path;
 
 use crate::error::{Error, Result};
 use crate::place::{self, Source};
+use crate::region::Region;
 use crate::{Backing, Mapping, Memory, Protection, Reservation, sys};
 
 /// Who sees what is written to a mapping.
@@ -109,6 +110,7 @@ pub struct MapOptions {
     pub(crate) sync: bool,
     pub(crate) fork: Fork,
     pub(crate) keep_file: bool,
+    pub(crate) guard: bool,
     pub(crate) name: Option<CString>,
 }
 
@@ -278,6 +280,13 @@ impl MapOptions {
         self
     }
 
+    /// Guards the mapping from the start: see [`Mapping::guard`].
+    #[must_use]
+    pub fn guard(mut self) -> Self {
+        self.guard = true;
+        self
+    }
+
     /// A name for anonymous memory, shown in /proc/PID/maps as `[anon:NAME]` (PR_SET_VMA). Kernels
     /// without the feature ignore it.
     ///
@@ -297,12 +306,18 @@ impl MapOptions {
     pub fn open(&self, path: impl AsRef<Path>) -> Result<Mapping> {
         let path = path.as_ref();
         let file = self.open_file(path)?;
-        place::map(self, Source::File(file.as_fd(), Some(path))).map(|mut region| {
-            if self.keep_file {
-                region.file = Some(file);
-            }
-            Mapping::from_region(region)
-        })
+        let mut region = place::map(self, Source::File(file.as_fd(), Some(path)))?;
+        if self.keep_file {
+            region.file = Some(file);
+        }
+        Ok(self.finish(region))
+    }
+
+    fn finish(&self, mut region: Region) -> Mapping {
+        if self.guard {
+            region.guard_alone();
+        }
+        Mapping::from_region(region)
     }
 
     fn open_file(&self, path: &Path) -> Result<File> {
@@ -356,7 +371,7 @@ impl MapOptions {
             })?;
             region.file = Some(file.into());
         }
-        Ok(Mapping::from_region(region))
+        Ok(self.finish(region))
     }
 
     /// Maps `len` bytes of plain memory, all zeros: shared with forked children by default, otherwise
@@ -368,7 +383,7 @@ impl MapOptions {
     /// # Errors
     /// As [`map`](Self::map); ENOMEM too where the pool of huge pages is empty.
     pub fn anonymous(&self, len: usize) -> Result<Mapping> {
-        place::map(self, Source::Anonymous(len)).map(Mapping::from_region)
+        place::map(self, Source::Anonymous(len)).map(|region| self.finish(region))
     }
 
     /// Maps `len` bytes of private memory, all zeros, readable and writable, as [`Memory`].

@@ -17,12 +17,12 @@ use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8};
 use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd};
 use std::ptr;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use rustix::mm::{MapFlags, ProtFlags};
 
 use crate::error::Error;
-use crate::fault::{self, Ask, Explained, Fault, FaultKind, Sign};
+use crate::fault::{self, Fault, FaultKind, Sign};
 use crate::guard::{Arms, GuardSlot, REGISTRY};
 use crate::range::{Extent, Pages};
 use crate::reservation::Space;
@@ -34,6 +34,8 @@ pub(crate) enum Home {
     Own,
     /// Part of a reservation.
     Reserved(Space),
+    /// Somebody else's: the region says what lies there, and owns nothing.
+    Described,
 }
 
 pub(crate) struct Region {
@@ -159,9 +161,21 @@ impl Region {
         // Two slots for one region, if only for a moment, and a fault could go to the wrong one.
         static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
         let _lock = ONE_AT_A_TIME.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        if self.slot().is_some() {
-            return;
+        if self.slot().is_none() {
+            self.slot.store(ptr::from_ref(self.enter()).cast_mut(), Release);
         }
+    }
+
+    /// The same for a region that nobody else refers to; takes no lock.
+    pub(crate) fn guard_alone(&mut self) {
+        if self.slot.get_mut().is_null() && self.extent.span() != 0 {
+            let slot = ptr::from_ref(self.enter()).cast_mut();
+            *self.slot.get_mut() = slot;
+        }
+    }
+
+    /// Enters the region into the registry.
+    fn enter(&self) -> &'static GuardSlot {
         spare::keep();
         let Range { start, end } = self.addresses();
         let arms = Arms {
@@ -172,9 +186,12 @@ impl Region {
             offset: self.offset - self.extent.lead as u64,
             only_in: self.only_in.unwrap_or(0),
         };
-        let slot = REGISTRY.insert(start, end, |guard| guard.arm(arms));
-        let slot = slot.expect("the registry has more slots than a process can have mappings");
-        self.slot.store(ptr::from_ref(slot).cast_mut(), Release);
+        let about = Arc::new(self.described());
+        let slot = REGISTRY.insert(start, end, |guard| {
+            guard.arm(arms);
+            guard.describe(Some(about));
+        });
+        slot.expect("the registry has more slots than a process can have mappings")
     }
 
     /// Guards a region whose slices are safe.
@@ -190,8 +207,15 @@ impl Region {
         let slot = core::mem::replace(self.slot.get_mut(), ptr::null_mut());
         // SAFETY: null, or a slot of the registry, which are never freed.
         if let Some(slot) = unsafe { slot.as_ref() } {
+            slot.payload.describe(None);
             REGISTRY.remove(slot);
         }
+    }
+
+    /// The same, owning nothing: for whoever wants to know about it when it may be gone.
+    fn described(&self) -> Self {
+        let (backing, home) = (self.backing.clone(), Home::Described);
+        Self::new(self.extent, self.offset, backing, self.sharing, self.protection(), home)
     }
 
     pub(crate) fn addresses(&self) -> Range<usize> {
@@ -233,18 +257,7 @@ impl Region {
 
     /// The first fault that slices of this region met and nobody has taken yet.
     pub(crate) fn sticky(&self) -> Option<Fault> {
-        let sign = self.slot()?.payload.first()?;
-        // A page's start may lie before the first byte shown.
-        let position = sign.position().saturating_sub(self.extent.lead);
-        let position = position.min(self.len().saturating_sub(1));
-        let (kind, errno) = match fault::explain(self, position, sign, Ask::Backing) {
-            Explained::Lasting(kind, errno) => (kind, errno),
-            // What can be had again was cut off and grew back, or there is room again. The
-            // commonest by far is the first.
-            Explained::Passing if self.backing.inode().is_some() => (FaultKind::Truncated, None),
-            Explained::Passing => (FaultKind::NoSpace, None),
-        };
-        Some(fault::fault(self, position, sign, kind, errno))
+        Some(fault::lasting(self, self.slot()?.payload.first()?))
     }
 
     /// Runs `work` on slices of the first `expected` bytes of this region, and says whether it met a
@@ -330,7 +343,7 @@ impl Region {
             return vec![among.clone()];
         }
         // The kernel knows: what it calls anonymous there is not the file's.
-        let maps = std::fs::read("/proc/self/maps").unwrap_or_default();
+        let maps = std::fs::read("/proc/thread-self/maps").unwrap_or_default();
         // Names of other mappings' files need not be UTF-8.
         let maps = String::from_utf8_lossy(&maps);
         let lines = maps.lines().filter_map(|line| {
@@ -383,6 +396,7 @@ impl Region {
             // the value that holds it.
             Home::Own => spare::with_room(|| unsafe { sys::unmap(start, end - start) }),
             Home::Reserved(space) => space.give_back(),
+            Home::Described => Ok(()),
         }
     }
 }

@@ -19,6 +19,8 @@
 //! - `len` only grows, and each slot index below it stays valid.
 #![allow(unsafe_code)]
 
+use core::ops::Range;
+
 use crate::sync::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, BUCKETS, FIRST, Ordering, fence};
 
 /// End of the free list.
@@ -135,6 +137,23 @@ impl<T: Default + 'static> Registry<T> {
             let slot = self.slot(index)?;
             let (start, end) = slot.addresses()?;
             (start <= address && address < end && valid(&slot.payload)).then_some(slot)
+        })
+    }
+
+    /// The first slot from number `from` on, with its number, that is published with any of
+    /// `addresses` and `valid`. Whoever calls this keeps others from inserting or removing such slots.
+    pub(crate) fn overlapping(
+        &self,
+        addresses: &Range<usize>,
+        from: usize,
+        valid: impl Fn(&T) -> bool,
+    ) -> Option<(usize, &'static Slot<T>)> {
+        let len = self.len.load(Ordering::Acquire);
+        (from..len).find_map(|index| {
+            let slot = self.slot(index)?;
+            let (start, end) = slot.addresses()?;
+            let meets = start < addresses.end && addresses.start < end;
+            (meets && valid(&slot.payload)).then_some((index, slot))
         })
     }
 

@@ -32,6 +32,11 @@ pub(crate) fn keep() {
     }
 }
 
+/// Whether there is one.
+pub(crate) fn is_kept() -> bool {
+    SPARE.load(Ordering::Relaxed) != 0
+}
+
 #[cold]
 fn make() {
     let page = page_size();

@@ -38,6 +38,7 @@ impl Region {
         self.unguard();
         let (home, right_home) = match core::mem::replace(&mut self.home, Home::Own) {
             Home::Own => (Home::Own, Home::Own),
+            Home::Described => (Home::Described, Home::Described),
             Home::Reserved(space) => {
                 let (left, right) = space.split(lead + at);
                 (Home::Reserved(left), Home::Reserved(right))

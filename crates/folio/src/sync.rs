@@ -1,6 +1,7 @@
-//! The atomics that [`crate::registry`] is written in, and its sizes: replaced as a whole where a
-//! model checker runs it (tests/registry_model.rs).
+//! The atomics that [`crate::registry`] and [`crate::next`] are written in, and their sizes: replaced as
+//! a whole where a model checker runs them (tests/registry_model.rs, tests/next_model.rs).
 
+pub(crate) use core::hint::spin_loop;
 pub(crate) use core::sync::atomic::{
     AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
 };

@@ -182,6 +182,13 @@ pub(crate) fn futex_wait(word: &AtomicU32, value: u32, limit: &libc::timespec) {
     unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), op, value, core::ptr::from_ref(limit)) };
 }
 
+/// futex(2), FUTEX_WAKE of everybody who waits. Safe to call from a signal handler that preserves errno.
+pub(crate) fn futex_wake(word: &AtomicU32) {
+    let op = libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG;
+    // SAFETY: futex(2) takes the word's address as a name only.
+    unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), op, i32::MAX) };
+}
+
 /// memfd_secret(2), with FD_CLOEXEC.
 pub(crate) fn memfd_secret() -> Result<OwnedFd, Errno> {
     // SAFETY: the call takes flags only and returns a new descriptor or -1.
@@ -193,7 +200,7 @@ pub(crate) fn memfd_secret() -> Result<OwnedFd, Errno> {
 
 /// The size of a block device in bytes (ioctl BLKGETSIZE64).
 pub(crate) fn block_device_len(fd: BorrowedFd<'_>) -> Result<u64, Errno> {
-    const BLKGETSIZE64: libc::c_ulong = 0x8008_1272;
+    const BLKGETSIZE64: libc::Ioctl = 0x8008_1272_u32 as libc::Ioctl;
     let mut len = 0u64;
     // SAFETY: BLKGETSIZE64 writes one u64 through the pointer, which points to `len`.
     cvt(unsafe { libc::ioctl(fd.as_raw_fd(), BLKGETSIZE64, &raw mut len) })?;
@@ -235,4 +242,56 @@ pub(crate) fn populate(addr: usize, len: usize, write: bool) -> Result<(), Errno
     let advice = if write { libc::MADV_POPULATE_WRITE } else { libc::MADV_POPULATE_READ };
     // SAFETY: populating changes no byte (madvise(2)); a range not mapped fails with ENOMEM.
     cvt(unsafe { libc::madvise(ptr(addr), len, advice) })
+}
+
+/// Whether these bytes can be read, and are zeros. Fails where process_vm_readv(2) may not be used.
+pub(crate) fn has_zeros(addr: usize, len: usize) -> bool {
+    let mut bytes = [0u8; 1024];
+    // SAFETY: getpid(2) has no preconditions.
+    let process = unsafe { libc::getpid() };
+    (addr..addr + len).step_by(bytes.len()).all(|at| {
+        let count = bytes.len().min(addr + len - at);
+        let to = libc::iovec { iov_base: bytes.as_mut_ptr().cast(), iov_len: count };
+        let from = libc::iovec { iov_base: ptr(at), iov_len: count };
+        // SAFETY: the kernel writes `count` bytes to `bytes`, which has room; what cannot be read is
+        // an error (process_vm_readv(2)).
+        let read =
+            unsafe { libc::process_vm_readv(process, &raw const to, 1, &raw const from, 1, 0) };
+        read == count as isize && bytes[..count].iter().all(|&byte| byte == 0)
+    })
+}
+
+/// Takes SIGPIPE and SIGXFSZ away that a write(2) of this thread has just caused, both of which it has
+/// blocked. Safe to call from a signal handler that preserves errno.
+pub(crate) fn drop_write_signals() {
+    let set = 1u64 << (libc::SIGPIPE - 1) | 1 << (libc::SIGXFSZ - 1);
+    let none = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the kernel reads a set of eight bytes and a time, and writes no siginfo to null
+    // (rt_sigtimedwait in sigwaitinfo(2)).
+    unsafe {
+        libc::syscall(
+            libc::SYS_rt_sigtimedwait,
+            &raw const set,
+            core::ptr::null_mut::<libc::siginfo_t>(),
+            &raw const none,
+            size_of::<u64>(),
+        );
+    }
+}
+
+/// Sets which signals this thread has blocked, and returns which it had (rt_sigprocmask in
+/// sigprocmask(2)). By the kernel itself: programs put functions in front of the C library's.
+pub(crate) fn set_signal_mask(mask: u64) -> u64 {
+    let mut before = 0u64;
+    // SAFETY: the kernel reads one mask of eight bytes and writes another.
+    unsafe {
+        libc::syscall(
+            libc::SYS_rt_sigprocmask,
+            libc::SIG_SETMASK,
+            &raw const mask,
+            &raw mut before,
+            size_of::<u64>(),
+        );
+    }
+    before
 }

@@ -1,6 +1,7 @@
 //! The registry in a model checker: `loom` runs each scenario in every order of its threads, and
 //! with every value that the memory model lets a load see, up to a number of preemptions.
 
+#[allow(dead_code)]
 #[path = "../src/registry.rs"]
 mod registry;
 

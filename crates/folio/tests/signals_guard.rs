@@ -5,7 +5,7 @@
 mod signals_common;
 
 use std::ffi::c_int;
-use std::fs;
+use std::fs::{self, File};
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -45,6 +45,26 @@ fn broken_memory_is_poison_even_where_the_page_can_be_had_again() {
     assert_eq!(fault.raw_os_error(), Some(libc::EHWPOISON));
     let other = Mapping::open(&path).unwrap();
     other.check().unwrap();
+}
+
+#[test]
+fn a_mapping_that_is_guarded_from_the_start_reads_zeros_through_raw_pointers_too() {
+    let scratch = Scratch::new();
+    let path = scratch.file("file", &pattern(4 * PAGE));
+    let options = || Mapping::options().guard();
+    let open = File::open(&path).unwrap();
+    for map in [
+        options().open(&path).unwrap(),
+        options().keep_file().open(&path).unwrap(),
+        options().offset(100).map(&open).unwrap(),
+        options().fork(Fork::Exclude).private().map(&open).unwrap(),
+    ] {
+        set_len(&path, PAGE as u64);
+        // SAFETY: mapped, and nobody writes.
+        assert_eq!(unsafe { map.as_ptr().add(2 * PAGE).read() }, 0);
+        assert_eq!(map.check().unwrap_err().kind(), FaultKind::Truncated);
+        set_len(&path, 4 * PAGE as u64);
+    }
 }
 
 #[test]

@@ -47,6 +47,7 @@ impl Limit {
         assert_eq!(Some(fault.kind()), self.kind, "{fault}");
         assert_eq!((fault.transferred(), fault.position()), (done, at + done), "{fault}");
         assert_eq!(fault.offset(), map.offset() + (at + done) as u64);
+        assert_eq!(fault.address(), map.address() + at + done);
         assert_eq!(fault.access(), access, "{fault}");
         assert_eq!(fault.backing(), map.backing());
         if self.errno.is_some() {

@@ -396,6 +396,11 @@ pub(crate) fn is_write(context: &libc::ucontext_t) -> bool {
     context.uc_mcontext.gregs[libc::REG_ERR as usize] & 2 != 0
 }
 
+/// Whether the page fault was the fetch of an instruction (bit 4).
+pub(crate) fn is_fetch(context: &libc::ucontext_t) -> bool {
+    context.uc_mcontext.gregs[libc::REG_ERR as usize] & 16 != 0
+}
+
 /// If the interrupted instruction is one of ours and was after the mapping's bytes at `address`, or
 /// in the block of `reach` bytes (a power of two) that starts there, makes it go on at its landing
 /// with `sign` as its result, and returns true.
@@ -438,6 +443,17 @@ pub(crate) fn land(
         gregs[libc::REG_RDX as usize] = sign as i64;
     }
     true
+}
+
+/// The same for an interrupted copy whose mapping's side reaches addresses that no page can have:
+/// between those of programs and those of the kernel. `sign` is told whether it was a write.
+pub(crate) fn land_beyond(context: &mut libc::ucontext_t, sign: impl FnOnce(bool) -> u64) -> bool {
+    const PROGRAMS_END: usize = 1 << 47;
+    let register = |name: i32| context.uc_mcontext.gregs[name as usize] as usize;
+    let side = register(libc::REG_R9)..register(libc::REG_R8);
+    let beyond = side.start.max(PROGRAMS_END);
+    let sign = sign(side.contains(&register(libc::REG_RDI)));
+    land(context, beyond, 1, sign)
 }
 
 /// What the processor needs before bytes that were written as data are executed: here nothing.

@@ -98,9 +98,18 @@ pub fn memfd(bytes: &[u8]) -> File {
 }
 
 pub fn seal(file: &File, seals: i32) {
-    // SAFETY: fcntl with F_ADD_SEALS takes an integer and touches no memory (fcntl(2)).
-    let result = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_ADD_SEALS, seals) };
-    assert_eq!(result, 0, "{}", std::io::Error::last_os_error());
+    for _ in 0..100 {
+        // SAFETY: fcntl with F_ADD_SEALS takes an integer and touches no memory (fcntl(2)).
+        let result = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_ADD_SEALS, seals) };
+        let error = std::io::Error::last_os_error();
+        if result == 0 {
+            return;
+        }
+        // The kernel waits for whoever has a page in hand just now, its own lists of new pages among
+        // them, and gives up after 150 ms (memfd_wait_for_pins in mm/memfd.c).
+        assert_eq!(error.raw_os_error(), Some(libc::EBUSY), "{error}");
+    }
+    panic!("pages of the file are in use all the time");
 }
 
 /// The kernel's record of the mapping at an address, from /proc/self/smaps.
@@ -240,8 +249,13 @@ pub fn in_child(work: impl FnOnce()) {
     assert_eq!(fork(work), End::Well);
 }
 
+#[cfg(target_env = "musl")]
+type Resource = libc::c_int;
+#[cfg(not(target_env = "musl"))]
+type Resource = libc::__rlimit_resource_t;
+
 /// Sets a limit of this process; for use in a child.
-pub fn limit(resource: u32, value: u64) {
+pub fn limit(resource: Resource, value: u64) {
     let limit = libc::rlimit { rlim_cur: value, rlim_max: value };
     // SAFETY: setrlimit reads the structure (setrlimit(2)).
     let result = unsafe { libc::setrlimit(resource, &raw const limit) };

@@ -3,6 +3,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod raw;
 
 use std::ffi::c_int;
 use std::fs::{self, File};
@@ -12,6 +13,7 @@ use std::process::{Command, ExitStatus};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 pub use common::{is_root, pattern, skip};
+pub use raw::Raw;
 
 pub const PAGE: usize = 4096;
 
