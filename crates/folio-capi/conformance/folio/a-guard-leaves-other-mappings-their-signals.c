@@ -1,0 +1,11 @@
+/* folio.h, folio_guard: the pages of the range, and no others. */
+#include "../suite.h"
+
+TEST {
+    byte *p = must_map(2 * page, PROT_READ, MAP_SHARED, file(page), 0);
+    byte *other = must_map(2 * page, PROT_READ, MAP_SHARED, file(page), 0);
+    must(folio_guard(p, 2 * page, FOLIO_ZEROS) == 0);
+    int signal;
+    killer(signal, peek(other + page));
+    holds(signal == SIGBUS);
+}

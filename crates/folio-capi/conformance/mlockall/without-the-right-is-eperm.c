@@ -1,0 +1,8 @@
+/* POSIX mlockall(), ERRORS [EPERM], and mlock(2): no privilege, and RLIMIT_MEMLOCK is 0. */
+#include "../suite.h"
+
+TEST {
+    be_ordinary();
+    limit(RLIMIT_MEMLOCK, 0);
+    fails(mlockall(MCL_CURRENT), EPERM);
+}

@@ -1,0 +1,8 @@
+/* fcntl(2), F_SEAL_FUTURE_WRITE: new shared writable mappings fail with EPERM. */
+#include "../suite.h"
+
+TEST {
+    int fd = memfd_create("suite", MFD_ALLOW_SEALING);
+    must(fd != -1 && ftruncate(fd, page) == 0 && fcntl(fd, F_ADD_SEALS, 0x10) == 0);
+    fails(mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0), EPERM);
+}

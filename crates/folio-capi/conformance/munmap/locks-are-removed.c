@@ -1,0 +1,10 @@
+/* POSIX munmap(), DESCRIPTION: memory locks of the range are removed with it. */
+#include "../suite.h"
+
+TEST {
+    needs_lockable(4 * page);
+    byte *p = anonymous(4 * page);
+    long before = locked_bytes();
+    must(mlock(p, 4 * page) == 0 && munmap(p, 4 * page) == 0);
+    holds(locked_bytes() == before);
+}
