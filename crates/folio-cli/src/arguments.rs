@@ -22,6 +22,8 @@ use clap_complete::Shell;
 use folio::{Advice, HugePage, Protection};
 use rustix::param::page_size;
 
+use crate::runarguments::RUN_NOTES;
+pub use crate::runarguments::{OnFault, Run};
 use crate::size;
 
 const EXIT_STATUS: &str = "\
@@ -32,11 +34,11 @@ Exit status:
 
 const MAP_NOTES: &str = "\
 Examples:
-  folio map Cargo.lock                        a file, its first bytes and its costs
+  folio map Cargo.lock                        a file: first bytes and costs
   folio map --offset 1M --length 64K FILE     a part of it
   folio map --touch all --output json FILE    every page touched, costs as JSON
   folio map --output raw FILE | sha256sum     the mapped bytes themselves
-  folio map --anonymous 64M --huge --or-base  memory in huge pages, if there are any
+  folio map --anonymous 64M --huge --or-base  memory in huge pages, if any
   folio map --length 4K /dev/zero             a device
 
 Sizes:
@@ -87,6 +89,16 @@ pub enum Command {
     #[command(after_help = MAP_NOTES)]
     Map(Box<Map>),
 
+    /// Run a program; faults in its file mappings become zeros instead of SIGBUS
+    ///
+    /// Becomes COMMAND, with a library of folio's preloaded (LD_PRELOAD). Where a file that it has
+    /// mapped is truncated, or its disk fails or is full, the program goes on over zeros, and a line
+    /// on standard error names the file and the offset, once for each file. Its children are covered
+    /// too. Otherwise the program behaves as it does without folio, but for a few details about
+    /// SIGBUS.
+    #[command(after_help = RUN_NOTES)]
+    Run(Run),
+
     /// Print a shell's completion script
     Completions {
         /// The shell
@@ -96,7 +108,7 @@ pub enum Command {
     /// Print the man page, of folio or of one of its commands
     Man {
         /// The command; folio itself by default
-        #[arg(value_parser = ["map", "completions", "man"])]
+        #[arg(value_parser = ["map", "run", "completions", "man"])]
         command: Option<String>,
     },
 }

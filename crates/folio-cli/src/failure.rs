@@ -12,12 +12,25 @@ use crate::terminal::{self, BAD};
 
 /// Why the command could not do what it was asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Failure(String);
+pub struct Failure {
+    message: String,
+    status: u8,
+}
 
 impl Failure {
-    /// A failure in one's own words.
+    /// A failure in one's own words, with exit status 1.
     pub fn new(message: impl Into<String>) -> Self {
-        Self(message.into())
+        Self { message: message.into(), status: 1 }
+    }
+
+    /// The same failure with another exit status.
+    pub fn with_status(self, status: u8) -> Self {
+        Self { status, ..self }
+    }
+
+    /// The exit status that it stands for.
+    pub fn status(&self) -> u8 {
+        self.status
     }
 
     /// What the library failed with, in the command's words: the source as it was named, numbers
@@ -37,7 +50,7 @@ impl Failure {
                 None => reason,
             },
         };
-        Self(format!("cannot {} {source}{reason}", error.operation()))
+        Self::new(format!("cannot {} {source}{reason}", error.operation()))
     }
 
     /// Writes it to standard error.
@@ -60,14 +73,14 @@ impl Failure {
             io::ErrorKind::StorageFull => "free some space, or write it elsewhere",
             _ => "write it elsewhere",
         };
-        Err(Self(format!("cannot write to standard output: {words}: {way_out}")))
+        Err(Self::new(format!("cannot write to standard output: {words}: {way_out}")))
     }
 }
 
 impl fmt::Display for Failure {
     /// On one line, whatever a file is called.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&terminal::printable(&self.0))
+        f.write_str(&terminal::printable(&self.message))
     }
 }
 
@@ -75,7 +88,7 @@ impl std::error::Error for Failure {}
 
 impl From<folio_stat::Error> for Failure {
     fn from(error: folio_stat::Error) -> Self {
-        Self(error.to_string())
+        Self::new(error.to_string())
     }
 }
 

@@ -15,7 +15,9 @@
 //!    ends the program.
 //! 4. [`report`] is all that was found out, and its JSON; [`table`] writes it for people, with
 //!    [`hex`] and [`strip`]. [`raw`] writes bytes instead.
-//! 5. A [`Failure`] is one line on standard error.
+//! 5. [`run`] looks at a program ([`program`]), has its library ready ([`preload`]), and becomes the
+//!    program ([`start`]).
+//! 6. A [`Failure`] is one line on standard error.
 //!
 //! Standard output carries the result and nothing else; [`progress`] and failures go to standard
 //! error.
@@ -25,11 +27,16 @@ pub mod failure;
 pub mod generate;
 pub mod hex;
 pub mod map;
+pub mod preload;
+pub mod program;
 pub mod progress;
 pub mod raw;
 pub mod report;
+pub mod run;
+mod runarguments;
 pub mod size;
 pub mod source;
+pub mod start;
 pub mod strip;
 pub mod table;
 pub mod terminal;
@@ -56,6 +63,7 @@ where
     };
     let done = match &arguments.command {
         Command::Map(map) => map::run(map, arguments.color),
+        Command::Run(run) => run::run(run, arguments.color),
         Command::Completions { shell } => generate::completions(*shell),
         Command::Man { command } => generate::man(command.as_deref()),
     };
@@ -63,7 +71,7 @@ where
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             failure.print(arguments.color);
-            ExitCode::FAILURE
+            ExitCode::from(failure.status())
         }
     }
 }

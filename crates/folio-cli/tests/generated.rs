@@ -9,11 +9,11 @@ use clap::CommandFactory;
 use common::run;
 use folio_cli::arguments::Arguments;
 
-fn options() -> Vec<String> {
+fn options(command: &str) -> Vec<String> {
     let mut folio = Arguments::command();
     folio.build();
-    let map = folio.find_subcommand("map").unwrap();
-    map.get_arguments().filter_map(|argument| argument.get_long()).map(String::from).collect()
+    let command = folio.find_subcommand(command).unwrap();
+    command.get_arguments().filter_map(|argument| argument.get_long()).map(String::from).collect()
 }
 
 /// Whether a program takes the text on its standard input; `None` where there is no such program.
@@ -37,7 +37,7 @@ fn completions_know_every_option_and_are_valid_scripts() {
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let script = run(&["completions", shell]);
         assert_eq!((script.code, script.stderr.as_str()), (0, ""));
-        for option in options() {
+        for option in options("map").into_iter().chain(options("run")) {
             assert!(script.text().contains(&option), "{shell}: {option}");
         }
         if ["bash", "zsh", "fish"].contains(&shell)
@@ -65,17 +65,22 @@ fn bash_completes_options_and_their_values() {
     };
     assert_eq!(options.trim(), "--beyond-end");
     assert_eq!(complete("folio map --advise will").unwrap().trim(), "will-need");
+    assert_eq!(complete("folio run --on-fault s").unwrap().trim(), "stop");
     assert_eq!(complete("folio map --output j").unwrap().trim(), "json");
 }
 
 #[test]
 fn man_pages_have_every_option_and_render() {
-    let page = run(&["man", "map"]);
-    assert_eq!((page.code, page.stderr.as_str()), (0, ""));
-    let source = page.text().replace("\\-", "-");
-    for option in options() {
-        assert!(source.contains(&format!("--{option}")), "{option}");
+    for command in ["map", "run"] {
+        let page = run(&["man", command]);
+        assert_eq!((page.code, page.stderr.as_str()), (0, ""));
+        let source = page.text().replace("\\-", "-");
+        for option in options(command) {
+            assert!(source.contains(&format!("--{option}")), "{option}");
+        }
     }
+    let page = run(&["man", "map"]);
+    let source = page.text().replace("\\-", "-");
     assert!(page.text().contains(".TH folio-map 1"), "{}", page.text());
     for part in
         ["folio map [OPTIONS] <SOURCE>", ".SH \"EXAMPLES\"", ".SH \"EXIT STATUS\"", "folio 0."]
@@ -83,8 +88,8 @@ fn man_pages_have_every_option_and_render() {
         assert!(source.contains(part), "no {part} in {source}");
     }
     assert!(!source.contains("EXTRA") && !source.contains("v0."), "{source}");
-    for arguments in [&["man"][..], &["man", "map"], &["man", "completions"], &["man", "man"]] {
-        let page = run(arguments);
+    for arguments in [&[][..], &["map"], &["run"], &["completions"], &["man"]] {
+        let page = run(&[&["man"], arguments].concat());
         match accepts("man", &["-l", "-"], &page.stdout) {
             Some(rendered) => assert!(rendered.contains("DESCRIPTION"), "{rendered}"),
             None => common::skip("no man(1)"),

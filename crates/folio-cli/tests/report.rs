@@ -2,7 +2,9 @@
 
 mod common;
 
-use common::{Files, Ran, folio, hex, map_json, noise, number, run};
+use std::process::Command;
+
+use common::{Files, Ran, folio, hex, map_json, noise, number, run, skip};
 use serde_json::Value;
 
 /// A text report without what differs from run to run.
@@ -242,4 +244,20 @@ fn faults_of_the_program_itself_are_not_counted() {
     let populated = map_json(&["-a", "1M", "-t", "all", "--populate"]).json();
     assert_eq!(number(&populated, "minor_faults"), 0);
     assert_eq!(number(&populated, "resident_bytes"), 1 << 20);
+}
+
+#[test]
+fn the_proc_of_another_pid_namespace_shows_this_process_too() {
+    let namespace = |program: &str| {
+        let mut command = Command::new("unshare");
+        command.args(["--user", "--map-root-user", "--pid", "--fork", program]);
+        command
+    };
+    if !namespace("true").output().is_ok_and(|output| output.status.success()) {
+        return skip("a pid namespace of one's own (unshare(1))");
+    }
+    let files = Files::new();
+    let path = files.file("f", &contents());
+    let ran = Ran::of(namespace(env!("CARGO_BIN_EXE_folio")).args(["map", &path]));
+    assert_eq!((ran.code, ran.stderr.as_str()), (0, ""));
 }

@@ -1,6 +1,8 @@
 //! Running the command, and files for it to map.
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses a part")]
 
+pub mod programs;
+
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -8,14 +10,20 @@ use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 
-/// The command, in a locale with Unicode and without a terminal's settings.
+/// The command, where every machine's environment is the same.
 pub fn folio(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_folio"));
+    same_everywhere(&mut command);
+    command.args(arguments);
+    command
+}
+
+/// A locale with Unicode, no settings of a terminal, and none of a machine that builds.
+pub fn same_everywhere(command: &mut Command) {
     for name in ["COLUMNS", "NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "CI", "LC_ALL", "LC_CTYPE"] {
         command.env_remove(name);
     }
-    command.env("LANG", "C.UTF-8").env("TERM", "xterm").stdin(Stdio::null()).args(arguments);
-    command
+    command.env("LANG", "C.UTF-8").env("TERM", "xterm").stdin(Stdio::null());
 }
 
 /// What the command did.
