@@ -90,6 +90,7 @@ fn run(options: Options) -> std::io::Result<()> {
     {
         let large = Scratch::full(&dir, "large", len)?;
         rows::map::rows(&mut harness, &dir, &large);
+        rows::compat::rows(&mut harness, &dir, &large);
         rows::scan::rows(&mut harness, &large);
         rows::copy::rows(&mut harness, &large);
     }

@@ -1,5 +1,6 @@
 //! The rows: what is compared, a module for each group.
 
+pub(crate) mod compat;
 pub(crate) mod copy;
 pub(crate) mod grow;
 pub(crate) mod map;
