@@ -1,0 +1,157 @@
+//! What a store can do, and what it is best asked for.
+//!
+//! ```
+//! use folio_store::{Capabilities, Cost};
+//!
+//! let far = Capabilities::new(Cost::Network).granule(1 << 20).fixed_version(true);
+//! assert!(far.is_fixed_version() && !far.is_writable());
+//! assert_eq!(far.concurrency_or_default(), 16);
+//! ```
+
+/// What one read of a store costs, roughly.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Cost {
+    /// A copy: well under 10 µs. The store neither waits nor touches a mapping that can fault.
+    Memory,
+    /// A local disk or another process: 10 µs to some milliseconds.
+    Local,
+    /// Another machine: milliseconds to seconds.
+    Network,
+}
+
+/// What a store can do, and what it is best asked for.
+///
+/// Hints, but for [`is_fixed_version`](Self::is_fixed_version), which is a promise. Sizes are in
+/// bytes and powers of two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Capabilities {
+    cost: Cost,
+    alignment_bytes: u32,
+    granule_bytes: u32,
+    concurrency: u16,
+    writable: bool,
+    resizable: bool,
+    fixed_version: bool,
+}
+
+impl Capabilities {
+    /// Those of a store that can only be read, byte by byte if need be.
+    #[must_use]
+    pub const fn new(cost: Cost) -> Self {
+        Self {
+            cost,
+            alignment_bytes: 1,
+            granule_bytes: 0,
+            concurrency: 0,
+            writable: false,
+            resizable: false,
+            fixed_version: false,
+        }
+    }
+
+    /// What one read costs.
+    #[must_use]
+    pub const fn cost(&self) -> Cost {
+        self.cost
+    }
+
+    /// The multiple that offsets, lengths and buffers' addresses should have. Others work too, and
+    /// cost a copy or a second read.
+    #[must_use]
+    pub const fn alignment_bytes(&self) -> u32 {
+        self.alignment_bytes
+    }
+
+    /// Sets [`alignment_bytes`](Self::alignment_bytes).
+    ///
+    /// # Panics
+    /// If it is not a power of two.
+    #[must_use]
+    pub const fn alignment(mut self, bytes: u32) -> Self {
+        assert!(bytes.is_power_of_two(), "an alignment is a power of two");
+        self.alignment_bytes = bytes;
+        self
+    }
+
+    /// The number of bytes that is best read at once: where more cost little more.
+    #[must_use]
+    pub const fn granule_bytes(&self) -> u32 {
+        match (self.granule_bytes, self.cost) {
+            (0, Cost::Memory) => 4 << 10,
+            (0, Cost::Local) => 16 << 10,
+            (0, Cost::Network) => 1 << 20,
+            (bytes, _) => bytes,
+        }
+    }
+
+    /// Sets [`granule_bytes`](Self::granule_bytes). Without it, that goes by the cost.
+    ///
+    /// # Panics
+    /// If it is not a power of two.
+    #[must_use]
+    pub const fn granule(mut self, bytes: u32) -> Self {
+        assert!(bytes.is_power_of_two(), "a granule is a power of two");
+        self.granule_bytes = bytes;
+        self
+    }
+
+    /// How many requests at a time make it faster.
+    #[must_use]
+    pub const fn concurrency_or_default(&self) -> u16 {
+        match (self.concurrency, self.cost) {
+            (0, Cost::Memory) => 1,
+            (0, Cost::Local) => 8,
+            (0, Cost::Network) => 16,
+            (requests, _) => requests,
+        }
+    }
+
+    /// Sets [`concurrency_or_default`](Self::concurrency_or_default).
+    #[must_use]
+    pub const fn concurrency(mut self, requests: u16) -> Self {
+        self.concurrency = requests;
+        self
+    }
+
+    /// Whether [`Store::write_at`](crate::Store::write_at) and `sync` work.
+    #[must_use]
+    pub const fn is_writable(&self) -> bool {
+        self.writable
+    }
+
+    /// Sets [`is_writable`](Self::is_writable).
+    #[must_use]
+    pub const fn writable(mut self, yes: bool) -> Self {
+        self.writable = yes;
+        self
+    }
+
+    /// Whether [`Store::resize`](crate::Store::resize) works.
+    #[must_use]
+    pub const fn is_resizable(&self) -> bool {
+        self.resizable
+    }
+
+    /// Sets [`is_resizable`](Self::is_resizable).
+    #[must_use]
+    pub const fn resizable(mut self, yes: bool) -> Self {
+        self.resizable = yes;
+        self
+    }
+
+    /// Whether a byte that was read once reads the same for as long as the store exists, or is an
+    /// error ([`ErrorKind::Changed`](crate::ErrorKind::Changed)). A pager that trusts it and is
+    /// deceived shows bytes of two versions; it is never unsound.
+    #[must_use]
+    pub const fn is_fixed_version(&self) -> bool {
+        self.fixed_version
+    }
+
+    /// Sets [`is_fixed_version`](Self::is_fixed_version).
+    #[must_use]
+    pub const fn fixed_version(mut self, yes: bool) -> Self {
+        self.fixed_version = yes;
+        self
+    }
+}

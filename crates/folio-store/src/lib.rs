@@ -1,0 +1,16 @@
+//! Stores: where a pager's bytes come from.
+//!
+//! A [`Store`] is a byte source behind one trait: read, write, resize, sync, and what it can do.
+//! Local ones and layers over any store are here; those with heavy dependencies have crates of
+//! their own. A store has no addresses; `folio-pager` gives it some.
+
+pub mod capabilities;
+pub mod error;
+pub mod store;
+
+#[doc(inline)]
+pub use capabilities::{Capabilities, Cost};
+#[doc(inline)]
+pub use error::{Error, ErrorKind, Result};
+#[doc(inline)]
+pub use store::{ReadRequest, Store};
