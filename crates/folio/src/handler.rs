@@ -140,7 +140,8 @@ fn handle(signal: c_int, info: &libc::siginfo_t, context: &mut libc::ucontext_t)
     let reach = if broken { broken_bytes(info) } else { 1 };
 
     if let Some(slot) = slot.filter(|slot| !slot.payload.hook.load(Ordering::Acquire).is_null()) {
-        let fault = PageFault { address, write, signal };
+        let copying = arch::can_land(context, address);
+        let fault = PageFault { address, write, copying, signal };
         return fill(context, slot, &fault) || arch::land(context, address, reach, sign.0);
     }
     if arch::land(context, address, reach, sign.0) {

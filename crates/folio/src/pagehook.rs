@@ -22,7 +22,7 @@ use core::sync::atomic::Ordering::{Acquire, Release};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::guard::{Arms, Guard, GuardSlot, REGISTRY};
-use crate::{Backing, handler};
+use crate::{Backing, arch, handler};
 
 /// A missing page that was touched.
 #[non_exhaustive]
@@ -32,6 +32,9 @@ pub struct PageFault {
     pub address: usize,
     /// Whether it was to be written.
     pub write: bool,
+    /// Whether a copy of folio's own touched it ([`PageHook::read_at`]), which can end there and say
+    /// so. Anything else goes on only once there is a page.
+    pub copying: bool,
     /// SIGBUS or SIGSEGV.
     pub signal: i32,
 }
@@ -106,6 +109,43 @@ impl PageHook {
     /// The addresses it fills.
     pub fn addresses(&self) -> Range<usize> {
         self.slot.start()..self.slot.end()
+    }
+
+    /// Copies bytes from position `at` on into `buf`; returns how many, all of them unless the page of
+    /// the next one could not be filled.
+    ///
+    /// # Panics
+    /// If the range does not lie within the addresses.
+    #[inline]
+    pub fn read_at(&self, at: usize, buf: &mut [u8]) -> usize {
+        let from = self.locate(at, buf.len());
+        // SAFETY: `buf` has room for its length, and `locate` has checked that as many bytes lie within
+        // the addresses, which stay mapped while the hook is (contract of `attach`). `attach` has
+        // installed the handler.
+        let returned = unsafe { arch::copy_out(from, buf.as_mut_ptr(), buf.len()) };
+        buf.len() - returned.not_done()
+    }
+
+    /// Copies `bytes` to position `at`; returns how many, all of them unless the page of the next one
+    /// could not be filled, or not for writing.
+    ///
+    /// # Safety
+    /// No Rust reference covers the bytes that are written.
+    ///
+    /// # Panics
+    /// If the range does not lie within the addresses.
+    #[inline]
+    pub unsafe fn write_at(&self, at: usize, bytes: &[u8]) -> usize {
+        let to = self.locate(at, bytes.len());
+        // SAFETY: as in `read_at`; that no reference covers the target is the caller's contract.
+        let returned = unsafe { arch::copy_in(bytes.as_ptr(), to, bytes.len()) };
+        bytes.len() - returned.not_done()
+    }
+
+    fn locate(&self, at: usize, count: usize) -> *mut u8 {
+        let len = self.slot.end() - self.slot.start();
+        assert!(at <= len && count <= len - at, "{at}.. + {count} of {len} bytes");
+        core::ptr::with_exposed_provenance_mut(self.slot.start() + at)
     }
 }
 

@@ -31,6 +31,13 @@ pub(crate) struct Returned {
     pub(crate) sign: u64,
 }
 
+impl Returned {
+    /// Bytes that a copy has left undone: `value` counts only where a sign says that it ended early.
+    pub(crate) fn not_done(self) -> usize {
+        if self.sign == 0 { 0 } else { self.value as usize }
+    }
+}
+
 global_asm!(
     r#"
     .pushsection .bss.folio_0_1,"aw",@nobits
@@ -401,15 +408,9 @@ pub(crate) fn is_fetch(context: &libc::ucontext_t) -> bool {
     context.uc_mcontext.gregs[libc::REG_ERR as usize] & 16 != 0
 }
 
-/// If the interrupted instruction is one of ours and was after the mapping's bytes at `address`, or
-/// in the block of `reach` bytes (a power of two) that starts there, makes it go on at its landing
-/// with `sign` as its result, and returns true.
-pub(crate) fn land(
-    context: &mut libc::ucontext_t,
-    address: usize,
-    reach: usize,
-    sign: u64,
-) -> bool {
+/// Where the interrupted instruction goes on if it is one of ours and was after the mapping's bytes at
+/// `address`, or in the block of `reach` bytes (a power of two) that starts there.
+fn landing(context: &libc::ucontext_t, address: usize, reach: usize) -> Option<usize> {
     let at = |label: unsafe extern "C" fn()| label as usize;
     let (copy_slow, fill_slow) = (at(folio_0_1_copy_slow), at(folio_0_1_fill_slow));
     let (words, word_landed) = (at(folio_0_1_words), at(folio_0_1_word_landed));
@@ -417,9 +418,8 @@ pub(crate) fn land(
     let fill = folio_0_1_fill as *const () as usize;
     let landed = at(folio_0_1_landed);
 
-    let gregs = &mut context.uc_mcontext.gregs;
-    let pc = gregs[libc::REG_RIP as usize] as usize;
-    let register = |name: i32| gregs[name as usize] as usize;
+    let register = |name: i32| context.uc_mcontext.gregs[name as usize] as usize;
+    let pc = register(libc::REG_RIP);
     let (side, landing) = if (words..word_landed).contains(&pc) {
         let word = register(libc::REG_RDI);
         (word..word.wrapping_add(size_of::<u64>()), word_landed)
@@ -433,13 +433,30 @@ pub(crate) fn land(
         };
         (register(libc::REG_R9)..register(libc::REG_R8), landing)
     } else {
-        return false;
+        return None;
     };
-    if address < side.start & !(reach - 1) || address >= side.end {
-        return false;
-    }
+    let within = address >= side.start & !(reach - 1) && address < side.end;
+    within.then_some(landing)
+}
+
+/// Whether [`land`] would make the interrupted instruction go on.
+pub(crate) fn can_land(context: &libc::ucontext_t, address: usize) -> bool {
+    landing(context, address, 1).is_some()
+}
+
+/// If the interrupted instruction has a [`landing`], makes it go on there with `sign` as its result, and
+/// returns true.
+pub(crate) fn land(
+    context: &mut libc::ucontext_t,
+    address: usize,
+    reach: usize,
+    sign: u64,
+) -> bool {
+    let Some(landing) = landing(context, address, reach) else { return false };
+    let gregs = &mut context.uc_mcontext.gregs;
     gregs[libc::REG_RIP as usize] = landing as i64;
-    if landing == landed || landing == word_landed {
+    let ends = [folio_0_1_landed as unsafe extern "C" fn(), folio_0_1_word_landed];
+    if ends.iter().any(|&end| end as usize == landing) {
         gregs[libc::REG_RDX as usize] = sign as i64;
     }
     true
