@@ -1,0 +1,117 @@
+//! What all mappings of a pager share: the mechanism, the slots, the ledger and the threads.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, Weak};
+
+use crate::budget::Budget;
+use crate::ledger::Ledger;
+use crate::mechanism::Mechanism;
+use crate::paged::Mapped;
+use crate::region::Region;
+use crate::slots::Slots;
+use crate::statistics::Counters;
+use crate::workers::{Job, Workers};
+use crate::{lock, sys};
+
+pub(crate) struct Core {
+    pub(crate) mechanism: Arc<Mechanism>,
+    pub(crate) slots: Slots,
+    pub(crate) budget: Budget,
+    pub(crate) ledger: Mutex<Ledger>,
+    pub(crate) counters: Counters,
+    pub(crate) workers: Workers,
+    /// What is mapped, by the identity of its store.
+    pub(crate) objects: Mutex<HashMap<String, Weak<Mapped>>>,
+    /// Counts the times that room may have come.
+    room: AtomicU32,
+    room_waited: AtomicBool,
+    saving: Arc<AtomicBool>,
+    rests: AtomicBool,
+}
+
+impl Core {
+    pub(crate) fn new(budget: Budget) -> Arc<Self> {
+        let mechanism = Arc::new(Mechanism::find());
+        let limit = budget.limit_bytes();
+        let slots = Slots::new(mechanism.clone(), usize::try_from(limit).unwrap_or(usize::MAX / 4));
+        let frames = (limit / sys::PAGE as u64).min(1 << 24) as usize;
+        let mut ledger = Ledger::new(budget.replacement_policy().policy(frames));
+        ledger.charged = slots.warm_bytes() as u64;
+        Arc::new(Self {
+            rests: AtomicBool::new(mechanism.can_take_out()),
+            mechanism,
+            slots,
+            budget,
+            ledger: Mutex::new(ledger),
+            counters: Counters::default(),
+            workers: Workers::new(),
+            objects: Mutex::default(),
+            room: AtomicU32::new(0),
+            room_waited: AtomicBool::new(false),
+            saving: Arc::default(),
+        })
+    }
+
+    pub(crate) fn room_epoch(&self) -> u32 {
+        self.room.load(Ordering::Acquire)
+    }
+
+    /// Says that there may be room now.
+    pub(crate) fn room_again(&self) {
+        self.room.fetch_add(1, Ordering::AcqRel);
+        if self.room_waited.swap(false, Ordering::AcqRel) {
+            sys::wake(&self.room);
+        }
+    }
+
+    /// Waits until there may be room, for a moment at most.
+    pub(crate) fn wait_for_room(&self, epoch: u32) {
+        self.room_waited.store(true, Ordering::Release);
+        sys::wait_a_moment(&self.room, epoch);
+    }
+
+    /// Sees to it that dirty granules are saved in time.
+    pub(crate) fn dirtied(self: &Arc<Self>, dirty_bytes: u64) {
+        let limit = self.budget.dirty_limit_bytes();
+        if dirty_bytes > limit {
+            // Writers are held up by what they wrote.
+            self.save_some();
+        } else if dirty_bytes > limit / 2 && !self.saving.swap(true, Ordering::AcqRel) {
+            self.workers.push(Job::Save(Arc::downgrade(self), self.saving.clone()));
+        }
+    }
+
+    /// What a thread does in the background: saves until a quarter of the limit is left.
+    pub(crate) fn save_in_background(&self) {
+        while lock(&self.ledger).dirty_bytes > self.budget.dirty_limit_bytes() / 4 {
+            if !self.save_some() {
+                break;
+            }
+        }
+    }
+
+    /// Whether granules can be taken out of their addresses.
+    pub(crate) fn can_rest(&self) -> bool {
+        self.rests.load(Ordering::Relaxed)
+    }
+
+    /// It was tried, and the kernel refuses: policies go without.
+    pub(crate) fn cannot_rest(&self) {
+        self.rests.store(false, Ordering::Relaxed);
+    }
+
+    /// Credits what a region had, whose addresses are gone.
+    pub(crate) fn forget_region(&self, region: &Region) {
+        let mut slots = Vec::new();
+        let mut ledger = lock(&self.ledger);
+        ledger.leave(region.id);
+        for granule in ledger.granules_of(region.id) {
+            let entry = ledger.remove(region.key(granule));
+            slots.extend(entry.and_then(|entry| entry.slot));
+        }
+        drop(ledger);
+        self.slots.give_all(slots);
+        self.room_again();
+    }
+}

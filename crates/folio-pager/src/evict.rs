@@ -1,0 +1,310 @@
+//! Making room: whose memory is given up, and how.
+//!
+//! 1. Whoever needs memory charges it. Where the budget has no room, the policy names victims, a batch
+//!    at a time; their words are claimed under the ledger's lock, so that nobody soils or pins them.
+//! 2. Those to rest are taken out of their addresses into slots. Dirty ones are saved first.
+//! 3. The pages of the others are dropped, all at once, the ledger forgets them, and their words are
+//!    settled as absent: whoever touched them meanwhile loads them again.
+//!
+//! A granule that was loaded by the last few loads is spared, so that an instruction that touches several
+//! granules finds them all.
+#![allow(unsafe_code)]
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use folio_store::{Error as StoreError, ErrorKind as StoreErrorKind};
+
+use crate::core::Core;
+use crate::error::Fault;
+use crate::ledger::{Key, Ledger};
+use crate::lock;
+use crate::policy::Verdict;
+use crate::region::{Region, Visit};
+use crate::slots::Slot;
+use crate::word::State;
+
+/// Granules evicted at a time, at most.
+const BATCH: u64 = 512;
+/// Loads whose granules are spared.
+const SPARED: u64 = 4;
+
+/// A granule that has been claimed, to be rested, saved or evicted.
+pub(crate) struct Claimed {
+    pub(crate) region: Arc<Region>,
+    pub(crate) granule: usize,
+    _visit: Visit,
+}
+
+impl Claimed {
+    pub(crate) fn new(region: Arc<Region>, granule: usize, visit: Visit) -> Self {
+        Self { region, granule, _visit: visit }
+    }
+
+    pub(crate) fn key(&self) -> Key {
+        self.region.key(self.granule)
+    }
+}
+
+#[derive(Default)]
+struct Chosen {
+    rest: Vec<Claimed>,
+    save: Vec<Claimed>,
+    evict: Vec<Claimed>,
+    /// Victims that somebody else is at: they can be had soon.
+    busy: usize,
+}
+
+impl Chosen {
+    fn is_empty(&self) -> bool {
+        self.rest.is_empty() && self.save.is_empty() && self.evict.is_empty()
+    }
+}
+
+impl Core {
+    /// Charges bytes to the budget, once there is room for them. The caller credits them, or has the
+    /// ledger note what they are for, and takes its part in what is under way back.
+    pub(crate) fn make_room(&self, bytes: u64) -> Result<(), StoreError> {
+        let limit = self.budget.limit_bytes();
+        loop {
+            let epoch = self.room_epoch();
+            let chosen = {
+                let mut ledger = lock(&self.ledger);
+                if ledger.charged + bytes <= limit {
+                    ledger.charged += bytes;
+                    ledger.under_way += 1;
+                    return Ok(());
+                }
+                let missing = (ledger.charged + bytes).saturating_sub(limit);
+                let chosen = self.choose(&mut ledger, missing);
+                if chosen.is_empty() {
+                    if bytes > limit || ledger.under_way + chosen.busy == 0 {
+                        return Err(no_room(bytes, limit));
+                    }
+                    None
+                } else {
+                    ledger.under_way += 1;
+                    Some(chosen)
+                }
+            };
+            match chosen {
+                Some(chosen) => self.carry_out(chosen),
+                None => self.wait_for_room(epoch),
+            }
+        }
+    }
+
+    /// Gives charged bytes back.
+    pub(crate) fn credit(&self, bytes: u64) {
+        lock(&self.ledger).charged -= bytes;
+        self.room_again();
+    }
+
+    fn choose(&self, ledger: &mut Ledger, missing: u64) -> Chosen {
+        let mut chosen = Chosen::default();
+        let frames = ledger.len() as u64;
+        // A little more at a time, so that the next loads find room.
+        let spare = (frames / 64).min(BATCH);
+        let spared = SPARED.min(frames / 2);
+        let (mut bytes, mut extra) = (0, 0);
+        let mut rests = 2 * spare + 32;
+        for _ in 0..2 * frames + 2 {
+            if bytes >= missing && extra >= spare {
+                break;
+            }
+            let Some(verdict) = ledger.policy.next() else { break };
+            let (frame, rest) = match verdict {
+                Verdict::Rest(frame) => (frame, rests > 0),
+                Verdict::Evict(frame) => (frame, false),
+            };
+            let loads = ledger.loads;
+            let Some(entry) = ledger.entry(frame) else { continue };
+            let (key, size, standby) = (entry.key, entry.bytes, entry.slot.is_some());
+            let dirty = entry.units != 0;
+            // Where pages cannot be taken out, or have been, the policy's next word on them counts.
+            if rest && (standby || !self.can_rest()) {
+                continue;
+            }
+            if loads - entry.born < spared && !standby {
+                ledger.policy.kept(frame);
+                continue;
+            }
+            let claimed = ledger.region(key).and_then(|region| {
+                let Some(visit) = region.visit() else {
+                    chosen.busy += 1;
+                    return None;
+                };
+                let word = region.word(key.granule());
+                let from = if standby { State::Standby } else { State::Resident };
+                let to = if dirty && !rest { State::Saving } else { State::Evicting };
+                match word.claim_unpinned(from, to) {
+                    Ok(_) => Some(Claimed::new(region, key.granule(), visit)),
+                    Err(seen) => {
+                        chosen.busy += usize::from(seen.pins() == 0);
+                        None
+                    }
+                }
+            });
+            let Some(claimed) = claimed else {
+                ledger.policy.kept(frame);
+                continue;
+            };
+            if rest {
+                rests -= 1;
+                chosen.rest.push(claimed);
+                continue;
+            }
+            if bytes >= missing {
+                extra += 1;
+            }
+            bytes += size;
+            match dirty {
+                true => chosen.save.push(claimed),
+                false => chosen.evict.push(claimed),
+            }
+        }
+        chosen
+    }
+
+    fn carry_out(&self, chosen: Chosen) {
+        let Chosen { rest, save, mut evict, .. } = chosen;
+        rest.into_iter().for_each(|claimed| self.rest(&claimed));
+        for claimed in self.save(save) {
+            // Readers may have pinned it meanwhile; nobody has written to it.
+            let word = claimed.region.word(claimed.granule);
+            match word.claim_unpinned(State::Saving, State::Evicting) {
+                Ok(_) => evict.push(claimed),
+                Err(_) => {
+                    let mut ledger = lock(&self.ledger);
+                    if let Some(frame) = ledger.frame(claimed.key()) {
+                        ledger.policy.kept(frame);
+                    }
+                    drop(ledger);
+                    self.unsave(&claimed, false);
+                }
+            }
+        }
+        self.evict(evict);
+        lock(&self.ledger).under_way -= 1;
+        self.room_again();
+    }
+
+    fn rest(&self, claimed: &Claimed) {
+        let Claimed { region, granule, .. } = claimed;
+        let key = claimed.key();
+        let taken = self.slots.take_empty(region.granule()).ok().and_then(|slot| {
+            let from = region.addresses_of(&(*granule..granule + 1));
+            // SAFETY: the addresses are the region's, which a visitor keeps from being closed; the word
+            // is claimed; the slot is new and has no pages.
+            match unsafe { self.mechanism.take_out(from, slot.first(region.granule())) } {
+                Ok(()) => Some(slot),
+                Err(_) => {
+                    self.slots.give(slot, false);
+                    self.cannot_rest();
+                    None
+                }
+            }
+        });
+        let rested = taken.is_some();
+        let mut ledger = lock(&self.ledger);
+        let dirty = ledger.entry_of(key).is_some_and(|entry| {
+            entry.slot = taken;
+            entry.units != 0
+        });
+        if let (false, Some(frame)) = (rested, ledger.frame(key)) {
+            ledger.policy.kept(frame);
+        }
+        drop(ledger);
+        if rested {
+            region.count(|counters| &counters.rests, 1);
+        }
+        region.settle(*granule, if rested { State::Standby } else { State::Resident }, dirty);
+    }
+
+    /// Gives up the memory of granules that have been claimed for it.
+    pub(crate) fn evict(&self, claimed: Vec<Claimed>) {
+        if claimed.is_empty() {
+            return;
+        }
+        let mut ranges = Vec::new();
+        let mut slots: Vec<Slot> = Vec::new();
+        {
+            let mut ledger = lock(&self.ledger);
+            for Claimed { region, granule, .. } in &claimed {
+                let slot =
+                    ledger.entry_of(region.key(*granule)).and_then(|entry| entry.slot.take());
+                match slot {
+                    Some(slot) => slots.push(slot),
+                    None => ranges.push(region.addresses_of(&(*granule..granule + 1))),
+                }
+            }
+        }
+        // SAFETY: the addresses are of regions that visitors keep from being closed; the words are
+        // claimed, the granules clean and without pins: their bytes can be had from their stores. Slices
+        // of stable mappings see the same bytes again (`Paged::as_slice`).
+        let dropped = unsafe { self.mechanism.drop_pages(&ranges) };
+        self.slots.give_all(slots);
+        if dropped.is_err() {
+            // The kernel has no memory for its own records; the granules are still there, or in part.
+            for range in &ranges {
+                // SAFETY: as above.
+                let _ = unsafe { self.mechanism.drop_pages(core::slice::from_ref(range)) };
+            }
+        }
+        {
+            let mut ledger = lock(&self.ledger);
+            for claimed in &claimed {
+                ledger.remove(claimed.key());
+            }
+        }
+        for Claimed { region, granule, .. } in &claimed {
+            region.count(|counters| &counters.evictions, 1);
+            region.settle(*granule, State::Absent, false);
+        }
+    }
+}
+
+fn no_room(bytes: u64, limit: u64) -> StoreError {
+    let reason = format!("no room for {bytes} bytes in a budget of {limit}: the rest is pinned");
+    StoreError::new(StoreErrorKind::NoSpace, "load into", "memory")
+        .reason(reason)
+        .advice("raise the budget, take smaller granules, or pin less")
+}
+
+impl Region {
+    /// Evicts what can be of a range; returns how many bytes that were.
+    pub(crate) fn evict_range(self: &Arc<Self>, granules: &Range<usize>) -> Result<u64, Fault> {
+        self.save_range(granules)?;
+        let Some(_visit) = self.visit() else { return Ok(0) };
+        let mut evicted = 0;
+        let mut next = granules.start;
+        while next < granules.end {
+            let mut claimed = Vec::new();
+            {
+                let _ledger = lock(&self.core.ledger);
+                while next < granules.end && claimed.len() < BATCH as usize {
+                    if let Some(granule) = self.claim_clean(next) {
+                        claimed.push(granule);
+                    }
+                    next += 1;
+                }
+            }
+            evicted += (claimed.len() * self.granule()) as u64;
+            self.core.evict(claimed);
+        }
+        self.core.room_again();
+        Ok(evicted)
+    }
+
+    fn claim_clean(self: &Arc<Self>, granule: usize) -> Option<Claimed> {
+        let word = self.word(granule);
+        if word.seen().is_dirty() {
+            return None;
+        }
+        let visit = self.visit()?;
+        let claimed = word
+            .claim_unpinned(State::Resident, State::Evicting)
+            .or_else(|_| word.claim_unpinned(State::Standby, State::Evicting));
+        claimed.ok().map(|_| Claimed::new(self.clone(), granule, visit))
+    }
+}

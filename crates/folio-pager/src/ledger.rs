@@ -1,0 +1,171 @@
+//! The ledger: what memory is charged to the budget, and for which granules.
+//!
+//! One for a pager, behind a lock that is held for some lines at a time, and never while a store works or
+//! a paged address is touched. Bytes are charged before memory is used, and credited after it was given
+//! up, so the sum is never less than what is resident.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Weak};
+
+use rustc_hash::FxHashMap;
+
+use crate::policy::{Frame, Policy};
+use crate::region::Region;
+use crate::slots::Slot;
+
+/// Names a granule: its region, and its number there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Key(pub(crate) u64);
+
+const GRANULE_BITS: u32 = 40;
+
+impl Key {
+    pub(crate) fn new(region: u32, granule: usize) -> Self {
+        Self(u64::from(region) << GRANULE_BITS | granule as u64)
+    }
+
+    pub(crate) fn region(self) -> u32 {
+        (self.0 >> GRANULE_BITS) as u32
+    }
+
+    pub(crate) fn granule(self) -> usize {
+        (self.0 & ((1 << GRANULE_BITS) - 1)) as usize
+    }
+}
+
+/// A loaded granule.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) key: Key,
+    pub(crate) bytes: u64,
+    /// Where its bytes are while it is on standby.
+    pub(crate) slot: Option<Slot>,
+    /// Which parts of it are dirty.
+    pub(crate) units: u64,
+    /// How many loads came before it.
+    pub(crate) born: u64,
+    pub(crate) ahead: bool,
+}
+
+pub(crate) struct Ledger {
+    pub(crate) charged: u64,
+    /// Loads and evictions under way, after which there may be room.
+    pub(crate) under_way: usize,
+    pub(crate) policy: Box<dyn Policy>,
+    pub(crate) dirty: BTreeSet<Key>,
+    pub(crate) dirty_bytes: u64,
+    pub(crate) loads: u64,
+    pub(crate) pinned_bytes: u64,
+    frames: Vec<Option<Entry>>,
+    free: Vec<Frame>,
+    index: FxHashMap<Key, Frame>,
+    regions: FxHashMap<u32, Weak<Region>>,
+    next_region: u32,
+}
+
+impl Ledger {
+    pub(crate) fn new(policy: Box<dyn Policy>) -> Self {
+        Self {
+            charged: 0,
+            under_way: 0,
+            policy,
+            dirty: BTreeSet::new(),
+            dirty_bytes: 0,
+            loads: 0,
+            pinned_bytes: 0,
+            frames: Vec::new(),
+            free: Vec::new(),
+            index: FxHashMap::default(),
+            regions: FxHashMap::default(),
+            next_region: 0,
+        }
+    }
+
+    pub(crate) fn next_region(&mut self) -> u32 {
+        self.next_region += 1;
+        self.next_region
+    }
+
+    pub(crate) fn enter(&mut self, region: &Arc<Region>) {
+        self.regions.insert(region.id, Arc::downgrade(region));
+    }
+
+    pub(crate) fn leave(&mut self, region: u32) {
+        self.regions.remove(&region);
+    }
+
+    pub(crate) fn region(&self, key: Key) -> Option<Arc<Region>> {
+        self.regions.get(&key.region())?.upgrade()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.index.len()
+    }
+
+    pub(crate) fn frame(&self, key: Key) -> Option<Frame> {
+        self.index.get(&key).copied()
+    }
+
+    pub(crate) fn entry(&mut self, frame: Frame) -> Option<&mut Entry> {
+        self.frames.get_mut(frame as usize)?.as_mut()
+    }
+
+    pub(crate) fn entry_of(&mut self, key: Key) -> Option<&mut Entry> {
+        let frame = self.frame(key)?;
+        self.entry(frame)
+    }
+
+    /// Notes a granule whose bytes have been charged.
+    pub(crate) fn insert(&mut self, key: Key, bytes: u64, ahead: bool) -> Frame {
+        self.loads += 1;
+        let entry = Entry { key, bytes, slot: None, units: 0, born: self.loads, ahead };
+        let frame = self.free.pop().unwrap_or_else(|| {
+            self.frames.push(None);
+            (self.frames.len() - 1) as Frame
+        });
+        self.frames[frame as usize] = Some(entry);
+        self.index.insert(key, frame);
+        self.policy.insert(frame, key.0);
+        frame
+    }
+
+    /// Forgets a granule whose memory has been given up, and credits its bytes.
+    pub(crate) fn remove(&mut self, key: Key) -> Option<Entry> {
+        let frame = self.index.remove(&key)?;
+        self.policy.remove(frame);
+        self.free.push(frame);
+        let entry = self.frames[frame as usize].take()?;
+        self.charged -= entry.bytes;
+        if self.dirty.remove(&key) {
+            self.dirty_bytes -= entry.bytes;
+        }
+        Some(entry)
+    }
+
+    /// Marks parts of a granule as dirty.
+    pub(crate) fn soil(&mut self, key: Key, units: u64) {
+        let Some(entry) = self.entry_of(key) else { return };
+        entry.units |= units;
+        let bytes = entry.bytes;
+        if self.dirty.insert(key) {
+            self.dirty_bytes += bytes;
+        }
+    }
+
+    /// Takes a granule off the dirty ones; says which parts were.
+    pub(crate) fn clean(&mut self, key: Key) -> u64 {
+        let Some(entry) = self.entry_of(key) else { return 0 };
+        let units = core::mem::take(&mut entry.units);
+        let bytes = entry.bytes;
+        if self.dirty.remove(&key) {
+            self.dirty_bytes -= bytes;
+        }
+        units
+    }
+
+    /// All granules of a region, dirty or not.
+    pub(crate) fn granules_of(&self, region: u32) -> Vec<usize> {
+        let keys = self.index.keys().filter(|key| key.region() == region);
+        keys.map(|key| key.granule()).collect()
+    }
+}

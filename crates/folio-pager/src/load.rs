@@ -1,0 +1,268 @@
+//! Loading: from a store, through a slot, to the addresses of a run of granules.
+//!
+//! 1. The caller has claimed the words of all granules of the run.
+//! 2. Room is made in the budget, for the granules and for the slot where that keeps its pages.
+//! 3. The store reads into the slot: one request for the whole run.
+//! 4. The bytes are installed, write-protected unless they are about to be written.
+//! 5. The ledger notes the granules; their words are settled, and whoever waits goes on.
+#![allow(unsafe_code)]
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use folio_store::{Cost, Error as StoreError, ErrorKind as StoreErrorKind};
+
+use crate::error::Fault;
+use crate::mechanism::Installed;
+use crate::region::Region;
+use crate::slots::Slot;
+use crate::word::State;
+use crate::{lock, sys};
+
+/// Runs are no longer than the largest slot.
+pub(crate) const RUN_BYTES: usize = sys::HUGE;
+
+/// Why granules are loaded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Why {
+    /// One of them was touched, at a position.
+    Touch { position: usize, write: bool },
+    /// They are about to be pinned.
+    Pin,
+    /// They may be touched soon. One of them may be left on standby, so that its touch is noticed.
+    Ahead { marker: Option<usize> },
+}
+
+impl Region {
+    /// Loads a run of granules whose words the caller has claimed for loading. On success they are
+    /// settled; on failure they are still claimed.
+    pub(crate) fn load(self: &Arc<Self>, granules: Range<usize>, why: Why) -> Result<(), Fault> {
+        let core = &self.core;
+        let bytes = granules.len() * self.granule();
+        debug_assert!(bytes <= RUN_BYTES, "{granules:?}");
+        let slot_bytes = bytes.next_power_of_two();
+        let copies = core.mechanism.copies(bytes, self.manner());
+        let extra = if copies { slot_bytes } else { slot_bytes - bytes } as u64;
+        core.make_room(bytes as u64 + extra).map_err(|error| self.fault_at(&granules, error))?;
+        let loaded = self.fill(&granules, why);
+        let mut ledger = lock(&core.ledger);
+        ledger.under_way -= 1;
+        ledger.charged -= extra;
+        let (standby, write) = match loaded {
+            Ok(standby) => (standby, matches!(why, Why::Touch { write: true, .. })),
+            Err(fault) => {
+                ledger.charged -= bytes as u64;
+                drop(ledger);
+                core.room_again();
+                self.count(|counters| &counters.failures, granules.len() as u64);
+                return Err(fault);
+            }
+        };
+        let ahead = matches!(why, Why::Ahead { .. });
+        for granule in granules.clone() {
+            ledger.insert(self.key(granule), self.granule() as u64, ahead);
+            if self.keeps || self.arrives_dirty() {
+                ledger.soil(self.key(granule), self.all_units());
+            }
+        }
+        let mut dirty = 0;
+        if let (true, Why::Touch { position, .. }) = (write, why) {
+            let (unit, addresses) = self.unit(position);
+            ledger.soil(self.key(granules.start), unit);
+            if !self.arrives_writable(why) {
+                // SAFETY: the addresses are the region's. A failure leaves the page protected, so that
+                // the write faults again.
+                let _ = unsafe { core.mechanism.unprotect(&addresses) };
+            }
+            dirty = ledger.dirty_bytes;
+        }
+        let marker = standby.map(|(granule, slot)| {
+            if let Some(entry) = ledger.entry_of(self.key(granule)) {
+                entry.slot = Some(slot);
+            }
+            granule
+        });
+        drop(ledger);
+        for granule in granules.clone() {
+            let state = if marker == Some(granule) { State::Standby } else { State::Resident };
+            self.settle(granule, state, self.keeps || write || self.arrives_dirty());
+        }
+        core.room_again();
+        core.dirtied(dirty);
+        match ahead {
+            true => self.count(|counters| &counters.prefetched, granules.len() as u64),
+            false => self.count(|counters| &counters.loads, granules.len() as u64),
+        }
+        Ok(())
+    }
+
+    /// Whether the pages need no protection, since all of the granule counts as written.
+    fn arrives_writable(&self, why: Why) -> bool {
+        self.arrives_dirty()
+            || (matches!(why, Why::Touch { write: true, .. }) && self.all_units() == 1)
+    }
+
+    /// Whether all of a granule counts as written from the start.
+    fn arrives_dirty(&self) -> bool {
+        self.is_writable() && self.tight
+    }
+
+    /// Steps 3 and 4. Returns what is left on standby.
+    fn fill(&self, granules: &Range<usize>, why: Why) -> Result<Option<(usize, Slot)>, Fault> {
+        let core = &self.core;
+        let len = granules.len() * self.granule();
+        let os = |errno: rustix::io::Errno| {
+            self.fault_at(granules, StoreError::os("load", self.name.as_str(), &errno.into()))
+        };
+        let mut slot = core.slots.take(len).map_err(os)?;
+        if let Err(error) = self.read(granules, &mut slot.bytes()[..len]) {
+            core.slots.give(slot, true);
+            return Err(self.fault_at(granules, error));
+        }
+        let marker = match why {
+            Why::Ahead { marker: Some(marker) } if granules.contains(&marker) => Some(marker),
+            _ => None,
+        };
+        let placed = self.place(granules, &slot, marker, !self.arrives_writable(why));
+        match placed {
+            Ok((standby, installed)) => {
+                core.slots.give(slot, installed == Installed::Copied);
+                Ok(standby)
+            }
+            Err(errno) => {
+                let addresses = self.addresses_of(granules);
+                // SAFETY: the addresses are the region's, the words are claimed, and no byte of these
+                // granules has been promised to anybody.
+                let _ = unsafe { core.mechanism.drop_pages(&[addresses]) };
+                core.slots.give(slot, true);
+                Err(os(errno))
+            }
+        }
+    }
+
+    fn place(
+        &self,
+        granules: &Range<usize>,
+        slot: &Slot,
+        marker: Option<usize>,
+        protected: bool,
+    ) -> Result<(Option<(usize, Slot)>, Installed), rustix::io::Errno> {
+        let core = &self.core;
+        let part = |run: &Range<usize>| {
+            let start = slot.addresses().start + (run.start - granules.start) * self.granule();
+            start..start + run.len() * self.granule()
+        };
+        let mut installed = Installed::Moved;
+        let mut install = |run: Range<usize>| -> Result<(), rustix::io::Errno> {
+            if run.is_empty() {
+                return Ok(());
+            }
+            let to = self.addresses_of(&run).start;
+            // SAFETY: the slot is ours, and so are the addresses, whose pages are missing: the words
+            // are claimed for loading.
+            let how = unsafe { core.mechanism.install(part(&run), to, protected, self.manner()) }?;
+            if how == Installed::Copied {
+                installed = how;
+            }
+            Ok(())
+        };
+        let Some(marker) = marker else {
+            install(granules.clone())?;
+            return Ok((None, installed));
+        };
+        let standby = core.slots.take_empty(self.granule())?;
+        install(granules.start..marker)?;
+        install(marker + 1..granules.end)?;
+        // SAFETY: both slots are ours.
+        let shifted = unsafe {
+            core.mechanism.shift(part(&(marker..marker + 1)), standby.first(self.granule()))
+        };
+        match shifted {
+            Ok(how) if how == Installed::Copied => Ok((Some((marker, standby)), how)),
+            Ok(_) => Ok((Some((marker, standby)), installed)),
+            Err(errno) => {
+                core.slots.give(standby, true);
+                Err(errno)
+            }
+        }
+    }
+
+    /// Reads the bytes of granules from the store; zeros behind its end.
+    fn read(&self, granules: &Range<usize>, buf: &mut [u8]) -> Result<(), StoreError> {
+        let range = self.bytes_of(granules);
+        let wanted = (range.end - range.start) as usize;
+        let (bytes, behind) = buf.split_at_mut(wanted);
+        let done = match self.capabilities.cost() {
+            Cost::Memory => self.reader().read_full_at(bytes, range.start),
+            _ => sys::nested(|| self.reader().read_full_at(bytes, range.start)),
+        }?;
+        self.count(|counters| &counters.read_bytes, done as u64);
+        if done < wanted {
+            let end = range.start + done as u64;
+            let reason = format!("it ends at {end}, and had {} bytes when it was mapped", self.len);
+            let error = StoreError::new(StoreErrorKind::Truncated, "read", self.name.as_str());
+            return Err(error.range(range).reason(reason));
+        }
+        behind.fill(0);
+        Ok(())
+    }
+
+    pub(crate) fn fault_at(&self, granules: &Range<usize>, error: StoreError) -> Fault {
+        Fault { offset: self.bytes_of(granules).start, error }
+    }
+
+    /// Brings a granule on standby back to its addresses. The caller has claimed its word for loading.
+    pub(crate) fn bring_back(self: &Arc<Self>, granule: usize) -> Result<(), rustix::io::Errno> {
+        let core = &self.core;
+        let key = self.key(granule);
+        let (slot, dirty, ahead) = {
+            let mut ledger = lock(&core.ledger);
+            let Some(entry) = ledger.entry_of(key) else { unreachable!("{key:?} is on standby") };
+            let ahead = core::mem::take(&mut entry.ahead);
+            let slot = entry.slot.take();
+            if self.arrives_dirty() {
+                ledger.soil(key, self.all_units());
+            }
+            (slot, ledger.entry_of(key).is_some_and(|entry| entry.units != 0), ahead)
+        };
+        let Some(slot) = slot else { unreachable!("{key:?} is on standby") };
+        let to = self.addresses_of(&(granule..granule + 1)).start;
+        let from = slot.first(self.granule());
+        // For as long as both the slot and the addresses have pages, the memory is charged once only.
+        let room = self.granule() as u64;
+        let copies = core.mechanism.copies(self.granule(), self.manner());
+        // Of small ones so many bytes are charged for good (`Slots::warm_bytes`).
+        let charged = copies && room > 2 * sys::PAGE as u64 && core.make_room(room).is_ok();
+        // SAFETY: the slot is ours, and so are the addresses, whose pages are missing.
+        let result =
+            unsafe { core.mechanism.install(from, to, !self.arrives_dirty(), self.manner()) };
+        if charged {
+            let mut ledger = lock(&core.ledger);
+            ledger.under_way -= 1;
+            ledger.charged -= room;
+        }
+        match result {
+            Ok(installed) => {
+                core.slots.give(slot, installed == Installed::Copied);
+                let mut ledger = lock(&core.ledger);
+                if let Some(frame) = ledger.frame(key) {
+                    ledger.policy.touched(frame);
+                }
+                drop(ledger);
+                self.settle(granule, State::Resident, dirty);
+                if ahead {
+                    self.count(|counters| &counters.prefetch_hits, 1);
+                    self.marked(granule);
+                }
+                Ok(())
+            }
+            Err(errno) => {
+                if let Some(entry) = lock(&core.ledger).entry_of(key) {
+                    entry.slot = Some(slot);
+                }
+                self.settle(granule, State::Standby, dirty);
+                Err(errno)
+            }
+        }
+    }
+}

@@ -1,0 +1,312 @@
+//! How pages get to their addresses and away again: by userfaultfd, or, without it, by protection.
+//!
+//! | | userfaultfd | protection |
+//! | --- | --- | --- |
+//! | a missing page | SIGBUS | SIGSEGV: the page is PROT_NONE |
+//! | install | UFFDIO_COPY, or UFFDIO_MOVE of a filled slot | mremap(2) of a filled slot |
+//! | take out | UFFDIO_MOVE to a slot | mprotect(2), then mremap(2) |
+//! | write-protect | UFFDIO_WRITEPROTECT | mprotect(2) |
+//! | drop | process_madvise(2), else madvise(2) | mprotect(2), then madvise(2) |
+//!
+//! Which one is found out once for a pager, and can be forced for tests: the environment variable
+//! `FOLIO_PAGER_WITHOUT` lists what is not to be used, of `userfaultfd`, `move` and `process_madvise`.
+#![allow(unsafe_code)]
+
+use std::ops::Range;
+use std::os::fd::OwnedFd;
+
+use rustix::io::Errno;
+use rustix::mm::{Advice, MprotectFlags, ProtFlags};
+
+use crate::sys::{self, HUGE, Userfault};
+
+/// Pages from here on are moved rather than copied, where nothing speaks against it.
+const WORTH_MOVING_BYTES: usize = 16 << 10;
+
+#[derive(Debug)]
+pub(crate) struct Mechanism {
+    userfault: Option<Userfault>,
+    /// Names this process to process_madvise(2).
+    itself: Option<OwnedFd>,
+}
+
+/// What became of a slot whose bytes were installed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Installed {
+    /// Its pages are in place now, and it has none.
+    Moved,
+    /// It still has its pages.
+    Copied,
+}
+
+/// How the pages of a mapping behave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Manner {
+    /// Whether they may arrive with a moment in which a write goes unnoticed: where nobody may write, or all of
+    /// them count as written.
+    pub(crate) unguarded: bool,
+    /// There is hardly room for pages twice, however few.
+    pub(crate) tight: bool,
+}
+
+impl Mechanism {
+    pub(crate) fn find() -> Self {
+        let without = std::env::var("FOLIO_PAGER_WITHOUT").unwrap_or_default();
+        let has = |name| !without.split(',').any(|word| word.trim() == name);
+        let mut userfault = if has("userfaultfd") { Userfault::open().ok() } else { None };
+        if let Some(userfault) = &mut userfault {
+            userfault.moves &= has("move");
+        }
+        let pid = rustix::process::getpid();
+        let itself = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty());
+        let itself = itself.ok().filter(|_| has("process_madvise"));
+        Self { userfault, itself }
+    }
+
+    /// In a few words, for people.
+    pub(crate) fn words(&self) -> &'static str {
+        match &self.userfault {
+            Some(userfault) if userfault.moves => "userfaultfd",
+            Some(_) => "userfaultfd without UFFDIO_MOVE",
+            None => "page protection",
+        }
+    }
+
+    /// Whether each granule costs entries in the kernel's list of mappings, which is limited.
+    pub(crate) fn splits_mappings(&self) -> bool {
+        self.userfault.is_none()
+    }
+
+    /// Whether pages can be taken out of their addresses and kept.
+    pub(crate) fn can_take_out(&self) -> bool {
+        self.userfault.as_ref().is_none_or(|userfault| userfault.moves)
+    }
+
+    /// Whether a slot keeps its pages when these are installed, so that they need room twice.
+    pub(crate) fn copies(&self, len: usize, manner: Manner) -> bool {
+        match &self.userfault {
+            Some(userfault) => {
+                let worth = manner.tight || len >= WORTH_MOVING_BYTES;
+                !(userfault.moves && manner.unguarded && worth)
+            }
+            None => false,
+        }
+    }
+
+    /// Addresses whose pages are missing, for a mapping.
+    pub(crate) fn reserve(&self, len: usize) -> Result<Range<usize>, Errno> {
+        let protection = match &self.userfault {
+            Some(_) => ProtFlags::READ | ProtFlags::WRITE,
+            None => ProtFlags::empty(),
+        };
+        let addresses = sys::reserve(len, protection)?;
+        if let Some(userfault) = &self.userfault {
+            userfault.register(&addresses).inspect_err(|_| {
+                // SAFETY: just made, and nobody knows of them.
+                unsafe { sys::release(addresses.clone()) };
+            })?;
+        }
+        Ok(addresses)
+    }
+
+    /// Addresses for slots of a size, without memory yet.
+    pub(crate) fn reserve_slots(&self, len: usize, huge: bool) -> Result<Range<usize>, Errno> {
+        let addresses = sys::reserve(len, ProtFlags::READ | ProtFlags::WRITE)?;
+        let advice = if huge { Advice::LinuxHugepage } else { Advice::LinuxNoHugepage };
+        // SAFETY: the addresses are new and have no pages. The advice is one: a kernel without
+        // transparent huge pages refuses it (EINVAL), and then has none either.
+        let _ = unsafe { sys::advise(&addresses, advice) };
+        if let Some(userfault) = &self.userfault {
+            userfault.register_as_target(&addresses).inspect_err(|_| {
+                // SAFETY: just made, and nobody knows of them.
+                unsafe { sys::release(addresses.clone()) };
+            })?;
+        }
+        Ok(addresses)
+    }
+
+    /// # Safety
+    /// The addresses come from [`reserve`](Self::reserve) or [`reserve_slots`](Self::reserve_slots), and
+    /// nobody uses them any more.
+    pub(crate) unsafe fn release(&self, addresses: Range<usize>) {
+        // SAFETY: by the caller's contract. Unmapping ends the registration too.
+        unsafe { sys::release(addresses) };
+    }
+
+    /// Puts a filled slot's bytes where pages are missing at `to`; write-protected if asked.
+    ///
+    /// # Safety
+    /// The slot and the target are the caller's, and the target has no pages.
+    pub(crate) unsafe fn install(
+        &self,
+        slot: Range<usize>,
+        to: usize,
+        protected: bool,
+        manner: Manner,
+    ) -> Result<Installed, Errno> {
+        let target = to..to + slot.len();
+        let Some(userfault) = &self.userfault else {
+            let flags = if protected { MprotectFlags::READ } else { readable_writable() };
+            // SAFETY: by the caller's contract. The bytes appear in one step, with their protection.
+            unsafe {
+                sys::protect(&slot, flags)?;
+                sys::remap(slot.clone(), to)?;
+                sys::protect(&slot, readable_writable())?;
+            }
+            return Ok(Installed::Moved);
+        };
+        if self.copies(slot.len(), manner) {
+            // SAFETY: by the caller's contract.
+            unsafe { userfault.copy(slot, to, protected) }?;
+            return Ok(Installed::Copied);
+        }
+        // SAFETY: by the caller's contract.
+        unsafe {
+            userfault.move_pages(slot, to)?;
+            if protected {
+                userfault.write_protect(&target, true)?;
+            }
+        }
+        Ok(Installed::Moved)
+    }
+
+    /// Takes the pages out of their addresses, in one step for each, and keeps them in a slot.
+    ///
+    /// # Safety
+    /// Both are the caller's; the slot has no pages.
+    pub(crate) unsafe fn take_out(
+        &self,
+        from: Range<usize>,
+        slot: Range<usize>,
+    ) -> Result<(), Errno> {
+        // SAFETY: by the caller's contract.
+        unsafe {
+            match &self.userfault {
+                Some(userfault) => userfault.move_pages(from, slot.start),
+                None => {
+                    sys::protect(&from, MprotectFlags::empty())?;
+                    sys::remap(from, slot.start)?;
+                    sys::protect(&slot, readable_writable())
+                }
+            }
+        }
+    }
+
+    /// Brings the bytes of one slot into another.
+    ///
+    /// # Safety
+    /// Both are the caller's; the second has no pages.
+    pub(crate) unsafe fn shift(
+        &self,
+        from: Range<usize>,
+        to: Range<usize>,
+    ) -> Result<Installed, Errno> {
+        if let Some(userfault) = self.userfault.as_ref().filter(|userfault| userfault.moves) {
+            // SAFETY: by the caller's contract; slots are registered as targets.
+            return unsafe { userfault.move_pages(from, to.start) }.map(|()| Installed::Moved);
+        }
+        // SAFETY: both are readable and writable memory of the caller's and do not overlap.
+        unsafe {
+            core::ptr::copy_nonoverlapping(
+                sys::pointer(from.start).cast::<u8>(),
+                sys::pointer(to.start).cast::<u8>(),
+                from.len(),
+            );
+        }
+        Ok(Installed::Copied)
+    }
+
+    /// Shows zeros where pages are missing.
+    ///
+    /// # Safety
+    /// The addresses are the caller's.
+    pub(crate) unsafe fn zeros(
+        &self,
+        addresses: Range<usize>,
+        writable: bool,
+    ) -> Result<(), Errno> {
+        // SAFETY: by the caller's contract.
+        unsafe {
+            match &self.userfault {
+                Some(userfault) => userfault.zeros(addresses),
+                None if writable => sys::protect(&addresses, readable_writable()),
+                None => sys::protect(&addresses, MprotectFlags::READ),
+            }
+        }
+    }
+
+    /// Makes writes to the pages that are there faults.
+    ///
+    /// # Safety
+    /// The addresses are the caller's.
+    pub(crate) unsafe fn protect(&self, addresses: &Range<usize>) -> Result<(), Errno> {
+        // SAFETY: by the caller's contract.
+        unsafe {
+            match &self.userfault {
+                Some(userfault) => userfault.write_protect(addresses, true),
+                None => sys::protect(addresses, MprotectFlags::READ),
+            }
+        }
+    }
+
+    /// Undoes [`protect`](Self::protect).
+    ///
+    /// # Safety
+    /// The addresses are the caller's.
+    pub(crate) unsafe fn unprotect(&self, addresses: &Range<usize>) -> Result<(), Errno> {
+        // SAFETY: by the caller's contract.
+        unsafe {
+            match &self.userfault {
+                Some(userfault) => userfault.write_protect(addresses, false),
+                None => sys::protect(addresses, readable_writable()),
+            }
+        }
+    }
+
+    /// Drops pages of a mapping: they are missing afterwards.
+    ///
+    /// # Safety
+    /// The ranges are the caller's, and nobody counts on their bytes.
+    pub(crate) unsafe fn drop_pages(&self, ranges: &[Range<usize>]) -> Result<(), Errno> {
+        if self.userfault.is_none() {
+            for range in ranges {
+                // SAFETY: by the caller's contract. First nobody reaches the pages any more.
+                unsafe { sys::protect(range, MprotectFlags::empty()) }?;
+            }
+        }
+        // SAFETY: by the caller's contract.
+        unsafe { self.empty(ranges) }
+    }
+
+    /// Gives up the memory of slots.
+    ///
+    /// # Safety
+    /// As [`drop_pages`](Self::drop_pages).
+    pub(crate) unsafe fn empty(&self, ranges: &[Range<usize>]) -> Result<(), Errno> {
+        const WORTH_A_LIST: usize = 3;
+        if let Some(itself) = self.itself.as_ref().filter(|_| ranges.len() >= WORTH_A_LIST) {
+            let list = |range: &Range<usize>| libc::iovec {
+                iov_base: sys::pointer(range.start),
+                iov_len: range.len(),
+            };
+            let list: Vec<_> = ranges.iter().map(list).collect();
+            // SAFETY: by the caller's contract.
+            if unsafe { sys::drop_many(itself, &list) }.is_ok() {
+                return Ok(());
+            }
+        }
+        ranges.iter().try_for_each(|range| {
+            // SAFETY: by the caller's contract.
+            unsafe { sys::advise(range, Advice::LinuxDontNeed) }
+        })
+    }
+}
+
+/// Whether slots of this size are made of huge pages.
+pub(crate) fn is_huge(len: usize) -> bool {
+    len >= HUGE
+}
+
+fn readable_writable() -> MprotectFlags {
+    MprotectFlags::READ | MprotectFlags::WRITE
+}

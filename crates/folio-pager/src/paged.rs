@@ -1,0 +1,446 @@
+//! Paged mappings: addresses whose pages come from a store.
+#![allow(unsafe_code)]
+
+use std::fmt;
+use std::mem::ManuallyDrop;
+use std::ops::{Bound, Range, RangeBounds};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Release;
+
+use folio::Advice;
+use folio::pagehook::PageHook;
+
+use crate::error::{Error, ErrorKind, Fault, Result};
+use crate::lock;
+use crate::pin::Pinned;
+use crate::prefetch::Prefetch;
+use crate::readahead::Pattern;
+use crate::region::Region;
+use crate::statistics::Statistics;
+
+/// A region while somebody has a mapping of it.
+pub(crate) struct Mapped {
+    region: Arc<Region>,
+    hook: ManuallyDrop<PageHook>,
+    /// A forked child has no mapping to undo.
+    process: u32,
+}
+
+impl Mapped {
+    pub(crate) fn new((region, hook): (Arc<Region>, PageHook)) -> Self {
+        Self { region, hook: ManuallyDrop::new(hook), process: std::process::id() }
+    }
+
+    pub(crate) fn region(&self) -> &Arc<Region> {
+        &self.region
+    }
+}
+
+impl Drop for Mapped {
+    fn drop(&mut self) {
+        if std::process::id() != self.process {
+            return;
+        }
+        // Whoever wants to hear of a failure flushes first.
+        let _ = self.region.save_range(&(0..self.region.granules()));
+        // SAFETY: taken once, here; the field is not touched again.
+        let hook = unsafe { ManuallyDrop::take(&mut self.hook) };
+        self.region.close(hook);
+    }
+}
+
+/// What of a range is in memory.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Residency {
+    /// Bytes of the granules that the range lies in.
+    pub total_bytes: u64,
+    /// Of those, bytes in memory, on standby too.
+    pub resident_bytes: u64,
+    /// Of those, bytes of granules with changes that are not in the store yet.
+    pub dirty_bytes: u64,
+}
+
+/// A mapping of a store, for reading. Made by [`Pager::map`](crate::Pager::map). Clones show the same
+/// bytes at the same addresses.
+#[derive(Clone)]
+pub struct Paged {
+    mapped: Arc<Mapped>,
+    range: Range<usize>,
+}
+
+/// A mapping of a store, for reading and writing. Made by
+/// [`MapOptions::shared`](crate::MapOptions::shared).
+///
+/// Others may write the same bytes at any time, so they are touched by copying, or through a raw pointer.
+/// Bytes that were written are in the store after [`flush`](Self::flush); dropping the last mapping writes
+/// them too, and tells nobody of a failure.
+pub struct PagedMut {
+    mapped: Arc<Mapped>,
+    range: Range<usize>,
+}
+
+macro_rules! mapping {
+    ($type:ident) => {
+        impl $type {
+            pub(crate) fn new(mapped: Arc<Mapped>, range: Range<usize>) -> Self {
+                Self { mapped, range }
+            }
+
+            fn region(&self) -> &Arc<Region> {
+                &self.mapped.region
+            }
+
+            /// Bytes in the mapping.
+            #[must_use]
+            pub fn len(&self) -> usize {
+                self.range.len()
+            }
+
+            /// Whether there are none.
+            #[must_use]
+            pub fn is_empty(&self) -> bool {
+                self.range.is_empty()
+            }
+
+            /// Address of the first byte. A touch of a byte of the mapping fills its page; where the store
+            /// fails, with zeros. What else may be done with it is for the caller to argue.
+            #[must_use]
+            pub fn as_ptr(&self) -> *const u8 {
+                core::ptr::with_exposed_provenance(self.region().addresses.start + self.range.start)
+            }
+
+            /// Bytes that are loaded and evicted at a time.
+            #[must_use]
+            pub fn granule_bytes(&self) -> usize {
+                self.region().granule()
+            }
+
+            /// What the store is called.
+            #[must_use]
+            pub fn name(&self) -> &str {
+                &self.region().name
+            }
+
+            /// Copies bytes from position `at` on into `buf`, all of them or an error. A granule that
+            /// failed before is tried again.
+            ///
+            /// # Errors
+            /// [`ErrorKind::OutOfRange`]; [`ErrorKind::Fault`] where the store failed: bytes before the
+            /// fault may have been copied.
+            pub fn read_at(&self, at: usize, buf: &mut [u8]) -> Result<()> {
+                let range = self.locate("read", at, buf.len())?;
+                let region = self.region();
+                let granules = region.granules_of(&range);
+                region.retry(&granules);
+                let mut done = 0;
+                loop {
+                    done += self.mapped.hook.read_at(range.start + done, &mut buf[done..]);
+                    if done == buf.len() {
+                        break;
+                    }
+                    let position = range.start + done;
+                    let here = region.granules_of(&(position..position + 1));
+                    if let Some(fault) = region.fault_in(&here) {
+                        return Err(Error::fault_of("read", fault));
+                    }
+                }
+                // Zeros that stood in for another access may be among them.
+                match region.fault_in(&granules) {
+                    Some(fault) => Err(Error::fault_of("read", fault)),
+                    None => Ok(()),
+                }
+            }
+
+            /// Loads a range, keeps it in memory while the [`Pinned`] exists, and gives out a slice of
+            /// it: one that can be handed to system calls. Whoever writes to it meanwhile waits, or is
+            /// told ([`ErrorKind::Pinned`]).
+            ///
+            /// # Errors
+            /// [`ErrorKind::OutOfRange`]; [`ErrorKind::Fault`] where the store failed;
+            /// [`ErrorKind::Budget`] where so much cannot be pinned.
+            pub fn pin(&self, range: impl RangeBounds<usize>) -> Result<Pinned<'_>> {
+                let range = self.resolve("pin", range)?;
+                Pinned::new(self.region(), range)
+            }
+
+            /// Begins to load a range, by threads of the pager.
+            ///
+            /// A range that does not lie within the mapping is cut off at its end.
+            pub fn prefetch(&self, range: impl RangeBounds<usize>) -> Prefetch {
+                let (start, end) = bounds(&range, self.len());
+                let (start, end) =
+                    (start.min(self.len()), end.min(self.len()).max(start.min(self.len())));
+                Prefetch::start(self.region(), self.range.start + start..self.range.start + end)
+            }
+
+            /// Gives up the memory of a range, after writing back what is dirty; returns how many bytes
+            /// of memory that were. What is pinned stays.
+            ///
+            /// # Errors
+            /// [`ErrorKind::OutOfRange`]; [`ErrorKind::Fault`] where writing back failed: that stays too.
+            pub fn evict(&self, range: impl RangeBounds<usize>) -> Result<u64> {
+                let range = self.resolve("evict", range)?;
+                let granules = self.region().granules_of(&range);
+                let evicted = self.region().evict_range(&granules);
+                evicted.map_err(|fault| Error::fault_of("evict", fault))
+            }
+
+            /// What of a range is in memory.
+            ///
+            /// # Errors
+            /// [`ErrorKind::OutOfRange`].
+            pub fn residency(&self, range: impl RangeBounds<usize>) -> Result<Residency> {
+                let range = self.resolve("ask about", range)?;
+                let region = self.region();
+                let granules = region.granules_of(&range);
+                let keys = region.key(granules.start)..region.key(granules.end);
+                let dirty = lock(&region.core.ledger).dirty.range(keys).count();
+                Ok(Residency {
+                    total_bytes: (granules.len() * region.granule()) as u64,
+                    resident_bytes: region.resident_bytes(&granules),
+                    dirty_bytes: (dirty * region.granule()) as u64,
+                })
+            }
+
+            /// Says how the bytes are going to be touched, with the meaning that it has for mappings of
+            /// the kernel (madvise(2)): `Normal`, `Random` and `Sequential` hold for all of the object,
+            /// `WillNeed` begins to load the range, `PageOut` evicts it.
+            ///
+            /// # Errors
+            /// [`ErrorKind::OutOfRange`]; [`ErrorKind::Unsupported`] for any other advice; as
+            /// [`evict`](Self::evict).
+            pub fn advise(&self, range: impl RangeBounds<usize>, advice: Advice) -> Result<()> {
+                let range = self.resolve("advise", range)?;
+                let pattern = match advice {
+                    Advice::Normal => Pattern::Normal,
+                    Advice::Random => Pattern::Random,
+                    Advice::Sequential => Pattern::Sequential,
+                    Advice::WillNeed => {
+                        drop(Prefetch::start(self.region(), range));
+                        return Ok(());
+                    }
+                    Advice::PageOut => {
+                        let evicted = self.region().evict_range(&self.region().granules_of(&range));
+                        return evicted.map(drop).map_err(|fault| Error::fault_of("evict", fault));
+                    }
+                    _ => {
+                        let reason = format!("{advice:?} means nothing for paged mappings");
+                        let kind = ErrorKind::Unsupported;
+                        return Err(Error::new(kind, "advise", self.name(), reason));
+                    }
+                };
+                lock(&self.region().streams).pattern = pattern;
+                Ok(())
+            }
+
+            /// The first fault that zeros have stood in for, if any: an access through a slice or a
+            /// pointer met it. It stays until it is taken.
+            ///
+            /// # Errors
+            /// [`ErrorKind::Fault`].
+            pub fn check(&self) -> Result<()> {
+                match self.region().sticky() {
+                    Some(fault) => Err(Error::fault_of("read", fault)),
+                    None => Ok(()),
+                }
+            }
+
+            /// The same fault, which is forgotten then. Zeros that stand in stay until
+            /// [`retry`](Self::retry).
+            pub fn take_fault(&self) -> Option<Fault> {
+                self.region().take_sticky()
+            }
+
+            /// Has granules that failed loaded again when they are touched. True if none are left that
+            /// have failed; false where slices of them may be in use through another mapping.
+            pub fn retry(&mut self) -> bool {
+                let region = self.region();
+                if Arc::strong_count(&self.mapped) == 1 {
+                    region.sliced.store(false, Release);
+                }
+                region.retry(&(0..region.granules()));
+                !region.has_failures()
+            }
+
+            /// What the object's mappings cost so far.
+            #[must_use]
+            pub fn statistics(&self) -> Statistics {
+                self.region().counters.statistics()
+            }
+
+            fn locate(
+                &self,
+                operation: &'static str,
+                at: usize,
+                count: usize,
+            ) -> Result<Range<usize>> {
+                match at.checked_add(count) {
+                    Some(end) if end <= self.len() => {
+                        Ok(self.range.start + at..self.range.start + end)
+                    }
+                    _ => Err(self.out_of_range(operation, at, at.saturating_add(count))),
+                }
+            }
+
+            fn resolve(
+                &self,
+                operation: &'static str,
+                range: impl RangeBounds<usize>,
+            ) -> Result<Range<usize>> {
+                let (start, end) = bounds(&range, self.len());
+                match start <= end && end <= self.len() {
+                    true => Ok(self.range.start + start..self.range.start + end),
+                    false => Err(self.out_of_range(operation, start, end)),
+                }
+            }
+
+            fn out_of_range(&self, operation: &'static str, start: usize, end: usize) -> Error {
+                let len = self.len();
+                let reason =
+                    format!("{start}..{end} does not lie within the {len} bytes of the mapping");
+                Error::new(ErrorKind::OutOfRange, operation, self.name(), reason)
+            }
+        }
+
+        impl fmt::Debug for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(
+                    f,
+                    "{}({}, {} bytes at {:p})",
+                    stringify!($type),
+                    self.name(),
+                    self.len(),
+                    self.as_ptr()
+                )
+            }
+        }
+    };
+}
+
+mapping!(Paged);
+mapping!(PagedMut);
+
+/// Start and end, saturating; for an end of `usize::MAX` no range of bytes is that long.
+fn bounds(range: &impl RangeBounds<usize>, len: usize) -> (usize, usize) {
+    let start = match range.start_bound() {
+        Bound::Included(start) => *start,
+        Bound::Excluded(before) => before.saturating_add(1),
+        Bound::Unbounded => 0,
+    };
+    let end = match range.end_bound() {
+        Bound::Included(last) => last.saturating_add(1),
+        Bound::Excluded(end) => *end,
+        Bound::Unbounded => len,
+    };
+    (start, end)
+}
+
+impl Paged {
+    /// The bytes, all of them, loaded as they are touched. Where the store fails, zeros stand in, and
+    /// [`check`](Self::check) tells.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotStable`] where the bytes may change: unless the store promises a fixed version,
+    /// or the mapping is a snapshot.
+    pub fn as_slice(&self) -> Result<&[u8]> {
+        let region = self.region();
+        let not_stable = |reason| Error::new(ErrorKind::NotStable, "show", self.name(), reason);
+        if !(region.capabilities.is_fixed_version() || region.keeps) {
+            return Err(
+                not_stable("its bytes may change").advice("pin a range, or map a snapshot of it")
+            );
+        }
+        region.sliced.store(true, std::sync::atomic::Ordering::SeqCst);
+        if region.is_writable() {
+            return Err(not_stable("it is mapped for writing too"));
+        }
+        // SAFETY: the addresses are mapped as long as `self` is borrowed, and a touch of a missing page
+        // fills it. Nobody writes them: the region is not writable, and cannot become so once slices are
+        // about (`Region::make_writable`). The store has promised that a byte that was read once reads the
+        // same, or fails; what failed shows zeros until `retry`, which no slice outlives. A store that
+        // breaks its promise changes bytes only by way of pages that were evicted, which the optimiser
+        // may see as a change of memory it believes constant: the contract of `is_fixed_version`.
+        Ok(unsafe { core::slice::from_raw_parts(self.as_ptr(), self.len()) })
+    }
+
+    /// Runs `body` on the bytes, and returns its result unless a page could not be had meanwhile.
+    ///
+    /// # Errors
+    /// As [`as_slice`](Self::as_slice); [`ErrorKind::Fault`] for the first fault that zeros stand in for,
+    /// one that was met before included.
+    pub fn guarded<R>(&self, body: impl FnOnce(&[u8]) -> R) -> Result<R> {
+        let result = body(self.as_slice()?);
+        self.check()?;
+        Ok(result)
+    }
+}
+
+impl PagedMut {
+    /// Copies `bytes` to position `at`, all of them or an error.
+    ///
+    /// # Errors
+    /// [`ErrorKind::OutOfRange`]; [`ErrorKind::Fault`] where the store failed to load what is around
+    /// them; [`ErrorKind::Pinned`] where somebody has pinned bytes there. Bytes before that have been
+    /// written.
+    pub fn write_at(&self, at: usize, bytes: &[u8]) -> Result<()> {
+        let range = self.locate("write", at, bytes.len())?;
+        let region = self.region();
+        region.retry(&region.granules_of(&range));
+        let mut done = 0;
+        while done < bytes.len() {
+            // SAFETY: slices of a writable region are given out for pinned bytes only, and those are
+            // write-protected.
+            let written = unsafe { self.mapped.hook.write_at(range.start + done, &bytes[done..]) };
+            done += written;
+            if done == bytes.len() {
+                break;
+            }
+            let position = range.start + done;
+            let here = region.granules_of(&(position..position + 1));
+            if let Some(fault) = region.fault_in(&here) {
+                return Err(Error::fault_of("write", fault));
+            }
+            if region.word(here.start).seen().pins() > 0 {
+                let at = position as u64;
+                let reason = "somebody has pinned them";
+                return Err(
+                    Error::new(ErrorKind::Pinned, "write", self.name(), reason).range(at..at + 1)
+                );
+            }
+        }
+        match region.fault_in(&region.granules_of(&range)) {
+            Some(fault) => Err(Error::fault_of("write", fault)),
+            None => Ok(()),
+        }
+    }
+
+    /// Address of the first byte, for writing.
+    ///
+    /// Whoever writes vouches that nobody has a slice of these bytes. A write to bytes that are pinned
+    /// waits until they are not.
+    #[must_use]
+    pub fn as_mut_ptr(&self) -> *mut u8 {
+        self.as_ptr().cast_mut()
+    }
+
+    /// Returns when all that was written to a range before is in the store, and the store has made it
+    /// last ([`Store::sync`](folio_store::Store::sync)).
+    ///
+    /// # Errors
+    /// [`ErrorKind::OutOfRange`]; [`ErrorKind::Fault`] where writing failed, now or in the background
+    /// since the last flush of these bytes, or where zeros stand in for some of them. What could not be
+    /// written stays, and is tried again by the next flush.
+    pub fn flush(&self, range: impl RangeBounds<usize>) -> Result<()> {
+        let range = self.resolve("flush", range)?;
+        let region = self.region();
+        let granules = region.granules_of(&range);
+        let saved = region.save_range(&granules);
+        let synced = region.sync();
+        saved.and(synced).map_err(|fault| Error::fault_of("flush", fault))?;
+        match region.fault_in(&granules) {
+            Some(fault) => Err(Error::fault_of("flush", fault)),
+            None => Ok(()),
+        }
+    }
+}

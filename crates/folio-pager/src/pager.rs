@@ -1,0 +1,235 @@
+//! A pager: many mappings, one budget.
+
+use std::fmt;
+use std::sync::{Arc, Weak};
+
+use folio_store::Store;
+
+use crate::Budget;
+use crate::core::Core;
+use crate::error::{Error, ErrorKind, Result};
+use crate::load::RUN_BYTES;
+use crate::lock;
+use crate::paged::{Mapped, Paged, PagedMut};
+use crate::region::{Plan, Region};
+use crate::statistics::Statistics;
+use crate::sys::PAGE;
+
+/// Maps stores, in no more memory than its budget allows. Clones are the same pager.
+#[derive(Clone)]
+pub struct Pager {
+    core: Arc<Core>,
+}
+
+impl Pager {
+    /// A pager with a budget.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Budget`] for a budget of less than two pages.
+    pub fn new(budget: Budget) -> Result<Self> {
+        if budget.limit_bytes() < 2 * PAGE as u64 {
+            let reason = format!("a budget of {} bytes holds no two pages", budget.limit_bytes());
+            return Err(Error::new(ErrorKind::Budget, "make", "a pager", reason)
+                .advice("allow at least 8192 bytes"));
+        }
+        Ok(Self { core: Core::new(budget) })
+    }
+
+    /// Maps all of a store, for reading.
+    ///
+    /// # Errors
+    /// As [`MapOptions::map`].
+    pub fn map(&self, store: impl Store + 'static) -> Result<Paged> {
+        self.options().map(store)
+    }
+
+    /// Maps a store in another way.
+    pub fn options(&self) -> MapOptions<'_> {
+        MapOptions { pager: self, granule_bytes: None, offset: 0, length: None }
+    }
+
+    /// The budget.
+    #[must_use]
+    pub fn budget(&self) -> Budget {
+        self.core.budget
+    }
+
+    /// Bytes that are charged to the budget now: resident pages, pages on standby, and buffers. Never
+    /// more than the limit.
+    #[must_use]
+    pub fn charged_bytes(&self) -> u64 {
+        lock(&self.core.ledger).charged
+    }
+
+    /// What all its mappings cost so far.
+    #[must_use]
+    pub fn statistics(&self) -> Statistics {
+        self.core.counters.statistics()
+    }
+
+    /// How pages are filled here, in a few words: `"userfaultfd"`, or what stands in for it.
+    #[must_use]
+    pub fn mechanism(&self) -> &'static str {
+        self.core.mechanism.words()
+    }
+}
+
+impl fmt::Debug for Pager {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pager")
+            .field("budget", &self.core.budget)
+            .field("mechanism", &self.mechanism())
+            .finish_non_exhaustive()
+    }
+}
+
+/// How a store is to be mapped.
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct MapOptions<'a> {
+    pager: &'a Pager,
+    granule_bytes: Option<usize>,
+    offset: u64,
+    length: Option<usize>,
+}
+
+impl MapOptions<'_> {
+    /// Loads and evicts so many bytes at a time: a power of two, 4 KiB to 2 MiB. By default what is best
+    /// for the store, and at most an eighth of the budget. Where the same object is mapped already, its
+    /// granule stays.
+    pub fn granule(mut self, bytes: usize) -> Self {
+        self.granule_bytes = Some(bytes);
+        self
+    }
+
+    /// Shows the store from this offset on. Any will do.
+    pub fn offset(mut self, offset: u64) -> Self {
+        self.offset = offset;
+        self
+    }
+
+    /// Shows so many bytes; by default all up to the end.
+    pub fn length(mut self, bytes: usize) -> Self {
+        self.length = Some(bytes);
+        self
+    }
+
+    /// Maps a store for reading.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Fault`] where the store cannot be asked for its length, [`ErrorKind::OutOfRange`] for
+    /// a range that does not lie within it, [`ErrorKind::Budget`] if the budget holds no two granules,
+    /// [`ErrorKind::Invalid`] for a granule that is none, [`ErrorKind::Os`] where the kernel has no
+    /// addresses.
+    pub fn map(self, store: impl Store + 'static) -> Result<Paged> {
+        let (mapped, range) = self.mapped(Arc::new(store), false, false)?;
+        Ok(Paged::new(mapped, range))
+    }
+
+    /// Maps a store for reading and writing; changes are written back to it.
+    ///
+    /// # Errors
+    /// As [`map`](Self::map); [`ErrorKind::ReadOnly`] for a store that cannot be written,
+    /// [`ErrorKind::NotStable`] where a slice of the same object has been given out.
+    pub fn shared(self, store: impl Store + 'static) -> Result<PagedMut> {
+        if !store.capabilities().is_writable() {
+            let reason = "its store can only be read";
+            return Err(Error::new(ErrorKind::ReadOnly, "map", store.name(), reason)
+                .advice("map it private, or for reading"));
+        }
+        let (mapped, range) = self.mapped(Arc::new(store), true, false)?;
+        Ok(PagedMut::new(mapped, range))
+    }
+
+    pub(crate) fn mapped(
+        &self,
+        store: Arc<dyn Store>,
+        writable: bool,
+        keeps: bool,
+    ) -> Result<(Arc<Mapped>, std::ops::Range<usize>)> {
+        let core = &self.pager.core;
+        let len = store.len().map_err(|error| Error::store("map", error))?;
+        let range = self.range_within(len, &store)?;
+        let Some(identity) = store.identity().filter(|_| !keeps) else {
+            let mapped = Mapped::new(self.region(store, len, writable, keeps)?);
+            return Ok((Arc::new(mapped), range));
+        };
+        let mut objects = lock(&core.objects);
+        let known = objects.get(&identity).and_then(Weak::upgrade);
+        let known = known.filter(|mapped| mapped.region().len == len);
+        let mapped = match known {
+            Some(mapped) => {
+                if writable && !mapped.region().make_writable(store) {
+                    let name = mapped.region().name.as_str();
+                    let reason = "slices of it may be in use";
+                    return Err(Error::new(ErrorKind::NotStable, "map", name, reason)
+                        .advice("map it for writing before a slice of it is asked for"));
+                }
+                mapped
+            }
+            None => {
+                let mapped = Arc::new(Mapped::new(self.region(store, len, writable, keeps)?));
+                objects.retain(|_, mapped| mapped.strong_count() > 0);
+                objects.insert(identity, Arc::downgrade(&mapped));
+                mapped
+            }
+        };
+        Ok((mapped, range))
+    }
+
+    fn range_within(&self, len: u64, store: &Arc<dyn Store>) -> Result<std::ops::Range<usize>> {
+        let end = match self.length {
+            Some(length) => self.offset.checked_add(length as u64),
+            None => Some(len.max(self.offset)),
+        };
+        let within = end.filter(|end| *end <= len && self.offset <= len);
+        let within = within
+            .and_then(|end| Some(usize::try_from(self.offset).ok()?..usize::try_from(end).ok()?));
+        within.ok_or_else(|| {
+            let asked = match self.length {
+                Some(length) => format!("{} bytes from {} on do", length, self.offset),
+                None => format!("offset {} does", self.offset),
+            };
+            let reason = format!("{asked} not lie within its {len} bytes");
+            Error::new(ErrorKind::OutOfRange, "map", store.name(), reason)
+        })
+    }
+
+    fn region(
+        &self,
+        store: Arc<dyn Store>,
+        len: u64,
+        writable: bool,
+        keeps: bool,
+    ) -> Result<(Arc<Region>, folio::pagehook::PageHook)> {
+        let core = &self.pager.core;
+        let limit = core.budget.limit_bytes();
+        let granule = match self.granule_bytes {
+            Some(bytes) if bytes.is_power_of_two() && (PAGE..=RUN_BYTES).contains(&bytes) => bytes,
+            Some(bytes) => {
+                let reason =
+                    format!("a granule of {bytes} bytes is no power of two, 4096 to 2097152");
+                return Err(Error::new(ErrorKind::Invalid, "map", store.name(), reason));
+            }
+            None => self.best_granule(&store, len, limit),
+        };
+        if 2 * granule as u64 > limit {
+            let reason = format!("a budget of {limit} bytes holds no two granules of {granule}");
+            return Err(Error::new(ErrorKind::Budget, "map", store.name(), reason)
+                .advice("raise the budget, or take smaller granules"));
+        }
+        Region::new(core, Plan { store, granule, len, writable, keeps })
+    }
+
+    fn best_granule(&self, store: &Arc<dyn Store>, len: u64, limit: u64) -> usize {
+        let core = &self.pager.core;
+        let below = |bytes: u64| 1_u64 << bytes.max(1).ilog2();
+        let mut granule = u64::from(store.capabilities().granule_bytes());
+        if core.mechanism.splits_mappings() {
+            // Each resident granule may be a mapping of its own, of which there are 65,530.
+            granule = granule.max(below(limit / 8192));
+        }
+        let most = below(limit / 8).min(len.max(1).next_power_of_two());
+        granule.min(most).clamp(PAGE as u64, RUN_BYTES as u64) as usize
+    }
+}

@@ -1,0 +1,548 @@
+//! A region: the addresses that show one object, and what is known about each granule of it.
+//!
+//! All mappings of an object through one pager are handles on the same region, so that they show the
+//! same bytes. Positions in it are offsets in the store.
+//!
+//! A touch of a missing page, on the thread that touched it (inside a signal handler, see
+//! [`folio::pagehook`]):
+//! 1. The granule's word says what is the matter. Absent: whoever claims it loads ([`crate::load`]).
+//!    Loading, evicting: wait on the word. On standby: bring it back.
+//! 2. Resident and to be written: its pages are write-protected until the first write, which marks the
+//!    granule as dirty and takes the protection off its part, under the ledger's lock.
+//! 3. The store failed: a copy of folio's own is told so; for anything else zeros stand in, and the fault
+//!    is kept.
+//!
+//! Invariants:
+//! - A page that can be written without a fault belongs to a granule that is dirty in the ledger.
+//! - Zeros that stand in are never written to the store, and stay until [`Region::retry`].
+#![allow(unsafe_code)]
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+use std::sync::atomic::{AtomicBool, AtomicU32};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Instant;
+
+use folio::pagehook::{FillPage, PageFault, PageHook, PageOutcome};
+use folio_store::{Capabilities, Store};
+
+use crate::core::Core;
+use crate::error::{Error, Fault};
+use crate::ledger::Key;
+use crate::load::Why;
+use crate::mechanism::Manner;
+use crate::readahead::Streams;
+use crate::statistics::Counters;
+use crate::word::{Seen, State, Word};
+use crate::{lock, sys};
+
+pub(crate) struct Region {
+    pub(crate) id: u32,
+    pub(crate) core: Arc<Core>,
+    pub(crate) store: Arc<dyn Store>,
+    /// Where changes go, once somebody may make some.
+    writer: OnceLock<Arc<dyn Store>>,
+    pub(crate) capabilities: Capabilities,
+    pub(crate) name: String,
+    /// Bytes of the object when it was mapped.
+    pub(crate) len: u64,
+    pub(crate) addresses: Range<usize>,
+    granule_shift: u32,
+    unit_shift: u32,
+    /// So few granules fit into the budget that none can be spared for a copy.
+    pub(crate) tight: bool,
+    /// What is loaded is written to the store as if it were dirty, so that it is loaded once.
+    pub(crate) keeps: bool,
+    words: Box<[Word]>,
+    /// Slices of the bytes have been given out: zeros that stand in must stay.
+    pub(crate) sliced: AtomicBool,
+    /// Granules that have failed.
+    failures: AtomicU32,
+    faults: Mutex<Faults>,
+    pub(crate) streams: Mutex<Streams>,
+    pub(crate) counters: Counters,
+    pub(crate) closed: AtomicBool,
+    /// Operations on the addresses by threads of the pager.
+    pub(crate) visitors: AtomicU32,
+}
+
+#[derive(Debug, Default)]
+struct Faults {
+    /// The first one that zeros have hidden, until it is taken.
+    sticky: Option<Fault>,
+    /// Of granules that have failed, and whether their zeros are charged to the budget.
+    of: BTreeMap<usize, (Fault, bool)>,
+    /// Of writing back, until a flush has told of them.
+    writes: Vec<(Range<usize>, Fault)>,
+}
+
+/// What a region is made from.
+pub(crate) struct Plan {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) granule: usize,
+    pub(crate) len: u64,
+    pub(crate) writable: bool,
+    pub(crate) keeps: bool,
+}
+
+/// Attends to the faults of a region.
+struct Filler(Arc<Region>);
+
+impl FillPage for Filler {
+    fn fill_page(&self, fault: &PageFault) -> PageOutcome {
+        self.0.fault(fault)
+    }
+}
+
+impl Region {
+    pub(crate) fn new(core: &Arc<Core>, plan: Plan) -> Result<(Arc<Self>, PageHook), Error> {
+        let name = plan.store.name();
+        let os = |errno| Error::os("map", name.as_str(), errno);
+        let too_long = || {
+            let reason = "it is longer than addresses reach";
+            Error::new(crate::ErrorKind::Unsupported, "map", name.as_str(), reason)
+        };
+        let len = usize::try_from(plan.len).map_err(|_| too_long())?;
+        let whole = len.checked_next_multiple_of(plan.granule).ok_or_else(too_long)?;
+        let whole = whole.max(plan.granule);
+        let addresses = core.mechanism.reserve(whole).map_err(os)?;
+        if plan.granule >= sys::HUGE {
+            // SAFETY: the addresses are new. Whether the kernel follows the advice shows in speed only.
+            let _ = unsafe { sys::advise(&addresses, rustix::mm::Advice::LinuxHugepage) };
+        }
+        let id = lock(&core.ledger).next_region();
+        let granule_shift = plan.granule.trailing_zeros();
+        let region = Arc::new(Self {
+            id,
+            core: core.clone(),
+            capabilities: plan.store.capabilities(),
+            writer: if plan.writable { plan.store.clone().into() } else { OnceLock::new() },
+            store: plan.store,
+            name,
+            len: plan.len,
+            addresses: addresses.clone(),
+            granule_shift,
+            unit_shift: granule_shift.saturating_sub(6).max(sys::PAGE.trailing_zeros()),
+            tight: core.budget.limit_bytes() < 64 * plan.granule as u64,
+            keeps: plan.keeps,
+            words: words(whole >> granule_shift),
+            sliced: AtomicBool::new(false),
+            failures: AtomicU32::new(0),
+            faults: Mutex::default(),
+            streams: Mutex::default(),
+            counters: Counters::default(),
+            closed: AtomicBool::new(false),
+            visitors: AtomicU32::new(0),
+        });
+        // SAFETY: the addresses are the region's, which unmaps them when the last handle closes it, after
+        // the hook has been dropped (`close`). The filler touches the addresses of no granule: it fills
+        // slots, and reads pages only while they are being saved.
+        let hook = unsafe { folio::pagehook::attach(addresses, Box::new(Filler(region.clone()))) };
+        let hook = hook.map_err(|error| {
+            // SAFETY: the addresses are new, and nobody knows of them.
+            unsafe { core.mechanism.release(region.addresses.clone()) };
+            Error::new(
+                crate::ErrorKind::Unsupported,
+                "map",
+                region.name.as_str(),
+                error.to_string(),
+            )
+        })?;
+        lock(&core.ledger).enter(&region);
+        Ok((region, hook))
+    }
+
+    pub(crate) fn granule(&self) -> usize {
+        1 << self.granule_shift
+    }
+
+    pub(crate) fn granules(&self) -> usize {
+        self.words.len()
+    }
+
+    pub(crate) fn word(&self, granule: usize) -> &Word {
+        &self.words[granule]
+    }
+
+    pub(crate) fn key(&self, granule: usize) -> Key {
+        Key::new(self.id, granule)
+    }
+
+    /// The granules that a range of bytes lies in.
+    pub(crate) fn granules_of(&self, range: &Range<usize>) -> Range<usize> {
+        if range.is_empty() {
+            return 0..0;
+        }
+        range.start >> self.granule_shift..((range.end - 1) >> self.granule_shift) + 1
+    }
+
+    pub(crate) fn addresses_of(&self, granules: &Range<usize>) -> Range<usize> {
+        let start = self.addresses.start;
+        start + (granules.start << self.granule_shift)..start + (granules.end << self.granule_shift)
+    }
+
+    /// The bytes of the store that granules show; the last one may show fewer.
+    pub(crate) fn bytes_of(&self, granules: &Range<usize>) -> Range<u64> {
+        let offset = |granule: usize| ((granule << self.granule_shift) as u64).min(self.len);
+        offset(granules.start)..offset(granules.end)
+    }
+
+    pub(crate) fn manner(&self) -> Manner {
+        Manner { unguarded: !self.is_writable() || self.tight, tight: self.tight }
+    }
+
+    pub(crate) fn is_writable(&self) -> bool {
+        self.writer.get().is_some()
+    }
+
+    /// Where bytes are read from.
+    pub(crate) fn reader(&self) -> &Arc<dyn Store> {
+        self.writer.get().unwrap_or(&self.store)
+    }
+
+    /// Where bytes are written to.
+    pub(crate) fn writer(&self) -> &Arc<dyn Store> {
+        self.reader()
+    }
+
+    /// Makes a region writable whose pages have all been protected so far. Not while slices of it may
+    /// be about. Returns when no load is under way that takes it for read-only.
+    pub(crate) fn make_writable(&self, store: Arc<dyn Store>) -> bool {
+        if self.sliced.load(Acquire) {
+            return false;
+        }
+        if self.writer.set(store).is_ok() {
+            for word in &self.words {
+                loop {
+                    let seen = word.seen();
+                    if seen.state() != State::Loading {
+                        break;
+                    }
+                    self.wait(word, seen);
+                }
+            }
+        }
+        true
+    }
+
+    /// The part of its granule that a position lies in, as a bit, and the part's addresses.
+    pub(crate) fn unit(&self, position: usize) -> (u64, Range<usize>) {
+        let within = (position & (self.granule() - 1)) >> self.unit_shift;
+        let start = self.addresses.start + (position >> self.unit_shift << self.unit_shift);
+        (1 << within, start..start + (1 << self.unit_shift))
+    }
+
+    /// All parts of a granule.
+    pub(crate) fn all_units(&self) -> u64 {
+        units_mask(self.granule_shift - self.unit_shift)
+    }
+
+    /// The bytes from the first to the last of some parts, within the granule.
+    pub(crate) fn span_of(&self, units: u64) -> Range<usize> {
+        let first = units.trailing_zeros() as usize;
+        let last = 63 - units.leading_zeros() as usize;
+        first << self.unit_shift..(last + 1) << self.unit_shift
+    }
+
+    fn fault(self: &Arc<Self>, fault: &PageFault) -> PageOutcome {
+        let start = Instant::now();
+        let position = fault.address - self.addresses.start;
+        let outcome = self.attend(position, fault.write, fault.copying);
+        let time = start.elapsed();
+        for counters in [&self.counters, &self.core.counters] {
+            counters.stall(time);
+        }
+        outcome
+    }
+
+    /// Adds to a counter, here and for the whole pager.
+    pub(crate) fn count(
+        &self,
+        what: impl Fn(&Counters) -> &std::sync::atomic::AtomicU64,
+        count: u64,
+    ) {
+        self.counters.add(&what, count);
+        self.core.counters.add(&what, count);
+    }
+
+    fn attend(self: &Arc<Self>, position: usize, write: bool, copying: bool) -> PageOutcome {
+        if write && !self.is_writable() {
+            return PageOutcome::Failed;
+        }
+        let granule = position >> self.granule_shift;
+        let word = self.word(granule);
+        self.count(|counters| &counters.faults, 1);
+        let mut waited = false;
+        loop {
+            let seen = word.seen();
+            match seen.state() {
+                State::Absent | State::Broken => {
+                    if seen.state() == State::Broken && copying {
+                        return PageOutcome::Failed;
+                    }
+                    if word.claim(seen.state(), State::Loading).is_err() {
+                        continue;
+                    }
+                    if seen.state() == State::Broken {
+                        self.forget(granule);
+                    }
+                    let why = Why::Touch { position, write };
+                    return match (self.load(granule..granule + 1, why), copying) {
+                        (Ok(()), _) => {
+                            self.noticed(granule);
+                            PageOutcome::Filled
+                        }
+                        (Err(fault), true) => self.broken(granule, fault),
+                        (Err(fault), false) => self.zeros(granule, fault),
+                    };
+                }
+                State::Loading | State::Evicting => {
+                    if !waited {
+                        self.count(|counters| &counters.waits, 1);
+                    }
+                    waited = true;
+                    self.wait(word, seen);
+                }
+                State::Saving => {
+                    // What is being written stays readable where it is, unless it was on standby.
+                    if !write
+                        && lock(&self.core.ledger)
+                            .entry_of(self.key(granule))
+                            .is_none_or(|entry| entry.slot.is_none())
+                    {
+                        return PageOutcome::Filled;
+                    }
+                    self.wait(word, seen);
+                }
+                State::Standby => {
+                    if word.claim(State::Standby, State::Loading).is_ok() {
+                        self.count(|counters| &counters.hits, 1);
+                        return match self.bring_back(granule) {
+                            Ok(()) => PageOutcome::Filled,
+                            Err(_) => PageOutcome::Failed,
+                        };
+                    }
+                }
+                State::Resident if write => match self.soil(granule, position) {
+                    Soiled::Yes => return PageOutcome::Filled,
+                    Soiled::Pinned(_) if copying => return PageOutcome::Failed,
+                    Soiled::Pinned(seen) => self.wait(word, seen),
+                    Soiled::Moved => {}
+                },
+                State::Resident | State::Failed => return PageOutcome::Filled,
+            }
+        }
+    }
+
+    /// Waits until a word changes, or for no reason.
+    pub(crate) fn wait(&self, word: &Word, seen: Seen) {
+        if let Ok(announced) = word.announce(seen) {
+            sys::wait(&word.0, announced.0);
+        }
+    }
+
+    /// Ends an operation on a granule and wakes whoever waits for it.
+    pub(crate) fn settle(&self, granule: usize, state: State, dirty: bool) {
+        let word = self.word(granule);
+        if word.settle(state, dirty) {
+            sys::wake(&word.0);
+        }
+    }
+
+    /// Makes the part of a resident granule writable, and the granule dirty.
+    pub(crate) fn soil(&self, granule: usize, position: usize) -> Soiled {
+        let (unit, addresses) = self.unit(position);
+        let mut ledger = lock(&self.core.ledger);
+        let seen = self.word(granule).seen();
+        if seen.state() != State::Resident {
+            return Soiled::Moved;
+        }
+        if seen.pins() > 0 {
+            return Soiled::Pinned(seen);
+        }
+        ledger.soil(self.key(granule), unit);
+        // Whoever saves or evicts claims the word under the same lock.
+        let soiled = self.word(granule).soil();
+        debug_assert!(soiled.is_ok(), "{soiled:?}");
+        // SAFETY: the addresses are the region's. A failure leaves the page protected: the write faults
+        // again.
+        let _ = unsafe { self.core.mechanism.unprotect(&addresses) };
+        let dirty = ledger.dirty_bytes;
+        drop(ledger);
+        self.count(|counters| &counters.write_faults, 1);
+        self.core.dirtied(dirty);
+        Soiled::Yes
+    }
+
+    /// The end of a load that failed, for a copy: nothing is there.
+    fn broken(&self, granule: usize, fault: Fault) -> PageOutcome {
+        lock(&self.faults).of.insert(granule, (fault, false));
+        self.failures.fetch_add(1, AcqRel);
+        self.settle(granule, State::Broken, false);
+        PageOutcome::Failed
+    }
+
+    /// The end of a load that failed: zeros stand in, so that the program goes on.
+    fn zeros(&self, granule: usize, fault: Fault) -> PageOutcome {
+        let addresses = self.addresses_of(&(granule..granule + 1));
+        // Zeros that are written to become memory.
+        let charged = self.is_writable() && self.core.make_room(self.granule() as u64).is_ok();
+        if charged {
+            lock(&self.core.ledger).under_way -= 1;
+        }
+        // SAFETY: the addresses are the region's, and the word says that nobody else attends to them.
+        let shown = unsafe { self.core.mechanism.zeros(addresses, self.is_writable()) };
+        let shown = shown.is_ok();
+        {
+            let mut faults = lock(&self.faults);
+            faults.sticky.get_or_insert_with(|| fault.clone());
+            faults.of.insert(granule, (fault, charged));
+        }
+        self.failures.fetch_add(1, AcqRel);
+        self.settle(granule, if shown { State::Failed } else { State::Broken }, false);
+        if shown { PageOutcome::Filled } else { PageOutcome::Failed }
+    }
+
+    /// Forgets that a granule has failed.
+    pub(crate) fn forget(&self, granule: usize) {
+        let Some((_, charged)) = lock(&self.faults).of.remove(&granule) else { return };
+        self.failures.fetch_sub(1, AcqRel);
+        if charged {
+            self.core.credit(self.granule() as u64);
+        }
+    }
+
+    /// Whether any granule has failed.
+    pub(crate) fn has_failures(&self) -> bool {
+        self.failures.load(Acquire) > 0
+    }
+
+    /// The fault of the first granule in a range that has failed.
+    pub(crate) fn fault_in(&self, granules: &Range<usize>) -> Option<Fault> {
+        if !self.has_failures() || granules.is_empty() {
+            return None;
+        }
+        lock(&self.faults).of.range(granules.clone()).next().map(|(_, (fault, _))| fault.clone())
+    }
+
+    pub(crate) fn sticky(&self) -> Option<Fault> {
+        lock(&self.faults).sticky.clone()
+    }
+
+    pub(crate) fn take_sticky(&self) -> Option<Fault> {
+        lock(&self.faults).sticky.take()
+    }
+
+    pub(crate) fn write_failed(&self, granules: Range<usize>, fault: Fault) {
+        let mut faults = lock(&self.faults);
+        faults.writes.retain(|(range, _)| *range != granules);
+        faults.writes.push((granules, fault));
+    }
+
+    /// The first failure to write back in a range that no flush has told of; forgets all of them.
+    pub(crate) fn take_write_failure(&self, granules: &Range<usize>) -> Option<Fault> {
+        let mut first = None;
+        lock(&self.faults).writes.retain(|(range, fault)| {
+            let apart = range.end <= granules.start || granules.end <= range.start;
+            if !apart && first.is_none() {
+                first = Some(fault.clone());
+            }
+            apart
+        });
+        first
+    }
+
+    /// Takes away what stands in for granules that have failed, so that they are loaded when they are
+    /// touched. Not while slices may show the zeros.
+    pub(crate) fn retry(&self, granules: &Range<usize>) {
+        if !self.has_failures() {
+            return;
+        }
+        let failed: Vec<_> =
+            lock(&self.faults).of.range(granules.clone()).map(|(granule, _)| *granule).collect();
+        for granule in failed {
+            let word = self.word(granule);
+            if word.claim(State::Broken, State::Evicting).is_err() {
+                let shown = self.sliced.load(Acquire);
+                if shown || word.claim_unpinned(State::Failed, State::Evicting).is_err() {
+                    continue;
+                }
+                let addresses = self.addresses_of(&(granule..granule + 1));
+                // SAFETY: the addresses are the region's, the word is claimed, and zeros that stand in
+                // are nobody's bytes: no slice shows them.
+                let _ = unsafe { self.core.mechanism.drop_pages(&[addresses]) };
+            }
+            self.forget(granule);
+            self.settle(granule, State::Absent, false);
+        }
+    }
+
+    /// Announces an operation on the addresses; none begins once the region is closing.
+    pub(crate) fn visit(self: &Arc<Self>) -> Option<Visit> {
+        self.visitors.fetch_add(1, AcqRel);
+        let visit = Visit(self.clone());
+        (!self.closed.load(Acquire)).then_some(visit)
+    }
+
+    /// Gives everything back. Called once, by the last handle, when nobody touches the addresses.
+    pub(crate) fn close(&self, hook: PageHook) {
+        self.closed.store(true, Release);
+        loop {
+            match self.visitors.load(Acquire) {
+                0 => break,
+                count => sys::wait(&self.visitors, count),
+            }
+        }
+        drop(hook);
+        // SAFETY: the addresses are the region's; by the closing handle's claim nobody touches them, the
+        // hook is gone, and visitors are not let in any more.
+        unsafe { self.core.mechanism.release(self.addresses.clone()) };
+        self.core.forget_region(self);
+        let charged = lock(&self.faults).of.values().filter(|(_, charged)| *charged).count();
+        self.core.credit((charged << self.granule_shift) as u64);
+    }
+
+    /// How many bytes of granules are in memory.
+    pub(crate) fn resident_bytes(&self, granules: &Range<usize>) -> u64 {
+        let there = |granule: &usize| {
+            matches!(
+                self.word(*granule).seen().state(),
+                State::Resident | State::Saving | State::Standby
+            )
+        };
+        (granules.clone().filter(there).count() as u64) << self.granule_shift
+    }
+}
+
+/// What became of an attempt to make a page writable.
+pub(crate) enum Soiled {
+    Yes,
+    /// Somebody reads a slice of it.
+    Pinned(Seen),
+    /// The granule is no longer resident.
+    Moved,
+}
+
+/// Keeps a region from being closed.
+pub(crate) struct Visit(Arc<Region>);
+
+impl Drop for Visit {
+    fn drop(&mut self) {
+        if self.0.visitors.fetch_sub(1, AcqRel) == 1 && self.0.closed.load(Relaxed) {
+            sys::wake(&self.0.visitors);
+        }
+    }
+}
+
+const fn units_mask(bits: u32) -> u64 {
+    if bits >= 6 { u64::MAX } else { (1 << (1 << bits)) - 1 }
+}
+
+/// Words of absent granules. Memory comes to them as they are touched.
+fn words(count: usize) -> Box<[Word]> {
+    let zeros = vec![0_u32; count].into_boxed_slice();
+    // SAFETY: a word is an atomic `u32`, which has the size, alignment and validity of a `u32`
+    // (`repr(transparent)`, and the documentation of `AtomicU32`).
+    unsafe { Box::from_raw(Box::into_raw(zeros) as *mut [Word]) }
+}

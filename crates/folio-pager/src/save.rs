@@ -1,0 +1,229 @@
+//! Saving: dirty granules are written to their store.
+//!
+//! 1. A granule's word is claimed for saving under the ledger's lock: from here on nobody makes a page of
+//!    it writable. Whoever writes to it waits; whoever reads it where it is does not.
+//! 2. Its pages are write-protected. Now nobody changes them, and the store is handed the pages
+//!    themselves, neighbours in one piece.
+//! 3. What the store took is clean. What it did not take stays dirty, and the failure is kept for the
+//!    next flush.
+#![allow(unsafe_code)]
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use folio_store::{Cost, Error as StoreError};
+
+use crate::core::Core;
+use crate::error::Fault;
+use crate::evict::Claimed;
+use crate::ledger::Key;
+use crate::region::Region;
+use crate::word::State;
+use crate::{lock, sys};
+
+/// Bytes that are written at once, at most.
+const PIECE_BYTES: usize = 4 << 20;
+/// Granules that a background save takes at a time.
+const SOME: usize = 256;
+
+impl Core {
+    /// Saves granules whose words have been claimed for it; returns those that are clean now, still
+    /// claimed. The others are settled.
+    pub(crate) fn save(&self, mut claimed: Vec<Claimed>) -> Vec<Claimed> {
+        claimed.sort_unstable_by_key(Claimed::key);
+        let mut saved = Vec::with_capacity(claimed.len());
+        let mut rest = claimed.into_iter().peekable();
+        while let Some(first) = rest.next() {
+            let mut run = vec![first];
+            if !self.is_on_standby(run[0].key()) {
+                while let Some(next) = rest.peek() {
+                    let last = &run[run.len() - 1];
+                    let neighbours = Arc::ptr_eq(&last.region, &next.region)
+                        && last.granule + 1 == next.granule
+                        && (run.len() + 1) * next.region.granule() <= PIECE_BYTES
+                        && !self.is_on_standby(next.key());
+                    if !neighbours {
+                        break;
+                    }
+                    run.extend(rest.next());
+                }
+            }
+            match self.save_run(&run) {
+                Ok(()) => saved.append(&mut run),
+                Err(error) => {
+                    let region = &run[0].region;
+                    let granules = run[0].granule..run[run.len() - 1].granule + 1;
+                    region.count(|counters| &counters.write_failures, 1);
+                    region.write_failed(granules.clone(), region.fault_at(&granules, error));
+                    run.iter().for_each(|claimed| self.unsave(claimed, true));
+                }
+            }
+        }
+        saved
+    }
+
+    fn is_on_standby(&self, key: Key) -> bool {
+        lock(&self.ledger).entry_of(key).is_some_and(|entry| entry.slot.is_some())
+    }
+
+    /// The end of saving: the granule is as it was, clean or not.
+    pub(crate) fn unsave(&self, claimed: &Claimed, dirty: bool) {
+        let mut ledger = lock(&self.ledger);
+        let key = claimed.key();
+        let standby = ledger.entry_of(key).is_some_and(|entry| entry.slot.is_some());
+        drop(ledger);
+        let state = if standby { State::Standby } else { State::Resident };
+        claimed.region.settle(claimed.granule, state, dirty);
+    }
+
+    /// A run of neighbours at their addresses, or one granule on standby.
+    fn save_run(&self, run: &[Claimed]) -> Result<(), StoreError> {
+        let region = &run[0].region;
+        let granules = run[0].granule..run[run.len() - 1].granule + 1;
+        let (slot, units) = {
+            let mut ledger = lock(&self.ledger);
+            let slot = ledger
+                .entry_of(run[0].key())
+                .and_then(|entry| entry.slot.as_ref().map(|slot| slot.addresses().start));
+            let units =
+                |claimed: &Claimed| ledger.entry_of(claimed.key()).map_or(0, |entry| entry.units);
+            (slot, run.iter().map(units).collect::<Vec<u64>>())
+        };
+        let base = match slot {
+            Some(start) => start,
+            None => {
+                let addresses = region.addresses_of(&granules);
+                if region.is_writable() {
+                    // SAFETY: the addresses are the region's.
+                    unsafe { self.mechanism.protect(&addresses) }.map_err(|errno| {
+                        StoreError::os("save", region.name.as_str(), &errno.into())
+                    })?;
+                }
+                addresses.start
+            }
+        };
+        for piece in pieces(region, &granules, &units) {
+            let offset = piece.start as u64;
+            let end = (piece.end as u64).min(region.len);
+            let len = end.saturating_sub(offset) as usize;
+            let from = base + piece.start - granules.start * region.granule();
+            // SAFETY: the pages are there: their words are claimed, so they are neither evicted nor
+            // rested, and the region is kept from being closed. Nobody writes to them: they are
+            // protected, or in a slot that this thread holds by the same claim, and a write to them
+            // waits for the word.
+            let bytes = unsafe {
+                core::slice::from_raw_parts(core::ptr::with_exposed_provenance(from), len)
+            };
+            match region.capabilities.cost() {
+                Cost::Memory => region.writer().write_all_at(bytes, offset),
+                _ => sys::nested(|| region.writer().write_all_at(bytes, offset)),
+            }?;
+            region.count(|counters| &counters.written_bytes, len as u64);
+        }
+        let mut ledger = lock(&self.ledger);
+        for claimed in run {
+            ledger.clean(claimed.key());
+        }
+        region.count(|counters| &counters.write_backs, run.len() as u64);
+        Ok(())
+    }
+
+    /// Claims dirty granules for saving, of those with these keys; [`Core::saved`] is to follow.
+    fn claim_dirty(&self, keys: impl IntoIterator<Item = Key>) -> Vec<Claimed> {
+        let mut ledger = lock(&self.ledger);
+        ledger.under_way += 1;
+        let claim = |key: Key| {
+            let region = ledger.region(key)?;
+            let visit = region.visit()?;
+            let word = region.word(key.granule());
+            let claimed = word
+                .claim(State::Resident, State::Saving)
+                .or_else(|_| word.claim(State::Standby, State::Saving));
+            claimed.ok()?;
+            Some(Claimed::new(region, key.granule(), visit))
+        };
+        let dirty = keys.into_iter().filter(|key| ledger.dirty.contains(key));
+        dirty.filter_map(claim).collect()
+    }
+
+    /// The end of what [`claim_dirty`](Self::claim_dirty) began.
+    fn saved(&self, claimed: &[Claimed]) {
+        claimed.iter().for_each(|claimed| self.unsave(claimed, false));
+        lock(&self.ledger).under_way -= 1;
+        self.room_again();
+    }
+
+    /// Saves some dirty granules of any region. False if there were none to be had.
+    pub(crate) fn save_some(&self) -> bool {
+        let keys: Vec<Key> = lock(&self.ledger).dirty.iter().take(SOME).copied().collect();
+        let claimed = self.claim_dirty(keys);
+        let any = !claimed.is_empty();
+        let saved = self.save(claimed);
+        let progress = any && !saved.is_empty();
+        self.saved(&saved);
+        progress
+    }
+}
+
+/// The bytes of dirty parts, as offsets in the store, neighbours together.
+fn pieces(region: &Region, granules: &Range<usize>, units: &[u64]) -> Vec<Range<usize>> {
+    let mut pieces: Vec<Range<usize>> = Vec::new();
+    for (granule, &units) in granules.clone().zip(units) {
+        if units == 0 {
+            continue;
+        }
+        let span = region.span_of(units);
+        let start = granule * region.granule();
+        let piece = start + span.start..start + span.end;
+        match pieces.last_mut() {
+            Some(last) if last.end == piece.start => last.end = piece.end,
+            _ => pieces.push(piece),
+        }
+    }
+    pieces
+}
+
+impl Region {
+    /// Saves what was dirty in a range when this was called. Returns the first failure, of these writes
+    /// or of earlier ones in the background.
+    pub(crate) fn save_range(self: &Arc<Self>, granules: &Range<usize>) -> Result<(), Fault> {
+        let core = &self.core;
+        let range = self.key(granules.start)..self.key(granules.end);
+        let keys: Vec<Key> = lock(&core.ledger).dirty.range(range).copied().collect();
+        for keys in keys.chunks(SOME) {
+            let mut left = keys.to_vec();
+            while !left.is_empty() {
+                let claimed = core.claim_dirty(left.iter().copied());
+                let got: Vec<Key> = claimed.iter().map(Claimed::key).collect();
+                let saved = core.save(claimed);
+                core.saved(&saved);
+                left.retain(|key| !got.contains(key));
+                // Somebody else is at the others: they are saved, or evicted after having been, or come
+                // back and are tried again.
+                left.retain(|key| {
+                    let word = self.word(key.granule());
+                    let seen = word.seen();
+                    if matches!(seen.state(), State::Saving | State::Evicting | State::Loading) {
+                        self.wait(word, seen);
+                    }
+                    lock(&core.ledger).dirty.contains(key)
+                });
+            }
+        }
+        match self.take_write_failure(granules) {
+            Some(fault) => Err(fault),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Region {
+    /// Has the store make everything last that was written to it.
+    pub(crate) fn sync(&self) -> Result<(), Fault> {
+        let synced = match self.capabilities.cost() {
+            Cost::Memory => self.writer().sync(),
+            _ => sys::nested(|| self.writer().sync()),
+        };
+        synced.map_err(|error| self.fault_at(&(0..self.granules()), error))
+    }
+}

@@ -1,0 +1,156 @@
+//! Slots: where bytes are gathered before they are installed, and kept while they are on standby.
+//!
+//! A slot is a range of addresses of a power of two bytes, owned by whoever took it, with memory behind
+//! what was written to. Given back, it has no memory, but for a few that stay warm. Who takes a slot has
+//! charged its memory to the budget.
+#![allow(unsafe_code)]
+
+use std::ops::Range;
+use std::sync::{Arc, Mutex};
+
+use rustix::io::Errno;
+
+use crate::lock;
+use crate::mechanism::{Mechanism, is_huge};
+use crate::sys::{HUGE, PAGE};
+
+const CLASSES: usize = (HUGE / PAGE).ilog2() as usize + 1;
+/// Slots of one size that keep their memory when they are given back.
+const WARM: usize = 4;
+
+#[derive(Debug)]
+pub(crate) struct Slots {
+    mechanism: Arc<Mechanism>,
+    classes: [Mutex<Class>; CLASSES],
+    /// Memory that the slots may have at most together, and therefore addresses of each class.
+    room_bytes: usize,
+    warm: bool,
+}
+
+#[derive(Debug, Default)]
+struct Class {
+    addresses: Range<usize>,
+    next: usize,
+    free: Vec<usize>,
+    warm: Vec<usize>,
+}
+
+/// A range of addresses that its holder alone uses.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    start: usize,
+    len: usize,
+}
+
+impl Slot {
+    pub(crate) fn addresses(&self) -> Range<usize> {
+        self.start..self.start + self.len
+    }
+
+    /// The first `len` bytes of its addresses.
+    pub(crate) fn first(&self, len: usize) -> Range<usize> {
+        debug_assert!(len <= self.len);
+        self.start..self.start + len
+    }
+
+    pub(crate) fn bytes(&mut self) -> &mut [u8] {
+        // SAFETY: the addresses are readable and writable private memory that stays mapped as long as the
+        // pager, whose parts alone hold slots; nobody else has this slot, and the borrow is exclusive.
+        unsafe {
+            core::slice::from_raw_parts_mut(
+                core::ptr::with_exposed_provenance_mut(self.start),
+                self.len,
+            )
+        }
+    }
+}
+
+impl Slots {
+    pub(crate) fn new(mechanism: Arc<Mechanism>, room_bytes: usize) -> Self {
+        let warm = room_bytes >= 8 * CLASSES * WARM * PAGE;
+        Self { mechanism, classes: Default::default(), room_bytes, warm }
+    }
+
+    /// Memory that warm slots may hold.
+    pub(crate) fn warm_bytes(&self) -> usize {
+        if self.warm { WARM_CLASSES * WARM * PAGE * 2 } else { 0 }
+    }
+
+    /// A slot of at least `len` bytes, at most 2 MiB. Its content is unspecified.
+    pub(crate) fn take(&self, len: usize) -> Result<Slot, Errno> {
+        let len = len.next_power_of_two().clamp(PAGE, HUGE);
+        if let Some(start) = lock(&self.classes[index(len)]).warm.pop() {
+            return Ok(Slot { start, len });
+        }
+        self.take_empty(len)
+    }
+
+    /// A slot without memory, which pages can be moved to.
+    pub(crate) fn take_empty(&self, len: usize) -> Result<Slot, Errno> {
+        let len = len.next_power_of_two().clamp(PAGE, HUGE);
+        let mut class = lock(&self.classes[index(len)]);
+        if let Some(start) = class.free.pop() {
+            return Ok(Slot { start, len });
+        }
+        if class.addresses.is_empty() {
+            let whole = (self.room_bytes / len + 64) * len;
+            class.addresses = self.mechanism.reserve_slots(whole, is_huge(len))?;
+            class.next = class.addresses.start;
+        }
+        if class.next + len > class.addresses.end {
+            return Err(Errno::NOMEM);
+        }
+        let start = class.next;
+        class.next += len;
+        Ok(Slot { start, len })
+    }
+
+    /// Takes a slot back, with its memory where it has some.
+    pub(crate) fn give(&self, slot: Slot, filled: bool) {
+        let class = &self.classes[index(slot.len)];
+        if !filled {
+            lock(class).free.push(slot.start);
+            return;
+        }
+        if self.warm && index(slot.len) < WARM_CLASSES {
+            let mut class = lock(class);
+            if class.warm.len() < WARM {
+                class.warm.push(slot.start);
+                return;
+            }
+        }
+        // SAFETY: the slot is its holder's, who gives it up. If it fails, the slot keeps its memory until
+        // it is used again.
+        let _ = unsafe { self.mechanism.empty(&[slot.addresses()]) };
+        lock(class).free.push(slot.start);
+    }
+
+    /// Takes many filled slots back at once.
+    pub(crate) fn give_all(&self, slots: Vec<Slot>) {
+        let ranges: Vec<_> = slots.iter().map(Slot::addresses).collect();
+        // SAFETY: as in `give`.
+        let _ = unsafe { self.mechanism.empty(&ranges) };
+        for slot in slots {
+            lock(&self.classes[index(slot.len)]).free.push(slot.start);
+        }
+    }
+}
+
+/// Sizes of which slots stay warm: 4 KiB and 8 KiB, which are copied.
+const WARM_CLASSES: usize = 2;
+
+fn index(len: usize) -> usize {
+    (len / PAGE).ilog2() as usize
+}
+
+impl Drop for Slots {
+    fn drop(&mut self) {
+        for class in &mut self.classes {
+            let class = class.get_mut().unwrap_or_else(|poisoned| poisoned.into_inner());
+            if !class.addresses.is_empty() {
+                // SAFETY: slots are held by parts of the pager only, all of which are gone.
+                unsafe { self.mechanism.release(class.addresses.clone()) };
+            }
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! What a program sees of a pager: bytes, faults, memory.
+
+mod common;
+
+use std::sync::atomic::Ordering::SeqCst;
+
+use common::{Ram, Random, pager, pattern};
+use folio_pager::{Budget, ErrorKind, Pager, Replacement};
+
+#[test]
+fn bytes_are_those_of_the_store_whatever_the_granule() {
+    let bytes = pattern(3_000_001);
+    for granule in [4096, 8192, 65536, 1 << 20, 2 << 20] {
+        let pager = pager(8 << 20);
+        let map = pager.options().granule(granule).map(Ram::fixed(bytes.clone())).unwrap();
+        assert_eq!(map.len(), bytes.len());
+        assert!(map.as_slice().unwrap() == bytes, "{granule}");
+        let mut some = vec![0; 10_000];
+        map.read_at(1_234_567, &mut some).unwrap();
+        assert_eq!(some, bytes[1_234_567..1_244_567]);
+        map.check().unwrap();
+    }
+}
+
+#[test]
+fn more_is_mapped_than_the_budget_holds() {
+    let bytes = pattern(16 << 20);
+    for replacement in [Replacement::Clock, Replacement::Sieve, Replacement::S3Fifo] {
+        for (budget, granule) in [(8192, 4096), (12288, 4096), (1 << 20, 4096), (2 << 20, 65536)] {
+            let pager = Pager::new(Budget::bytes(budget).replacement(replacement)).unwrap();
+            let map = pager.options().granule(granule).map(Ram::fixed(bytes.clone())).unwrap();
+            let slice = map.as_slice().unwrap();
+            let mut random = Random(7);
+            for _ in 0..20_000 {
+                let at = random.below(slice.len());
+                assert_eq!(slice[at], bytes[at], "{at}");
+            }
+            assert!(pager.charged_bytes() <= budget);
+            assert!(pager.statistics().evictions > 0);
+        }
+    }
+}
+
+#[test]
+fn threads_see_the_same_bytes_under_pressure() {
+    let bytes = pattern(8 << 20);
+    for replacement in [Replacement::Clock, Replacement::Sieve, Replacement::S3Fifo] {
+        let pager = Pager::new(Budget::bytes(1 << 20).replacement(replacement)).unwrap();
+        let map = pager.options().granule(4096).map(Ram::fixed(bytes.clone())).unwrap();
+        let slice = map.as_slice().unwrap();
+        std::thread::scope(|scope| {
+            for thread in 0..8 {
+                let bytes = &bytes;
+                scope.spawn(move || {
+                    let mut random = Random(thread + 1);
+                    for _ in 0..5000 {
+                        // Half of the touches are of a tenth of the bytes.
+                        let end = if random.below(2) == 0 { slice.len() / 10 } else { slice.len() };
+                        let at = random.below(end);
+                        assert_eq!(slice[at], bytes[at], "{at}");
+                    }
+                });
+            }
+        });
+    }
+}
+
+#[test]
+fn what_is_written_is_in_the_store_after_a_flush() {
+    for (budget, granule) in [(16384, 4096), (1 << 20, 4096), (4 << 20, 65536), (8 << 20, 1 << 20)]
+    {
+        let mut bytes = pattern(6_000_001);
+        let store = Ram::new(bytes.clone());
+        let pager = pager(budget);
+        let map = pager.options().granule(granule).shared(store.clone()).unwrap();
+        let mut random = Random(3);
+        for round in 0..1000 {
+            let at = random.below(bytes.len() - 5000);
+            let new: Vec<u8> = (0..random.below(5000)).map(|_| random.next() as u8).collect();
+            map.write_at(at, &new).unwrap();
+            bytes[at..at + new.len()].copy_from_slice(&new);
+            if round % 100 == 0 {
+                map.flush(..).unwrap();
+                assert!(store.content() == bytes, "{round}");
+            }
+        }
+        let mut all = vec![0; bytes.len()];
+        map.read_at(0, &mut all).unwrap();
+        assert!(all == bytes);
+        drop(map);
+        assert!(store.content() == bytes);
+        assert_eq!(pager.charged_bytes() & 0xffff, 0);
+    }
+}
+
+#[test]
+fn a_store_that_fails_is_an_error_and_zeros_and_can_recover() {
+    let bytes = pattern(1 << 20);
+    let store = Ram::fixed(bytes.clone());
+    let pager = pager(1 << 20);
+    let mut map = pager.options().granule(4096).map(store.clone()).unwrap();
+    store.0.failing.store(true, SeqCst);
+    let mut buf = [0; 10];
+    let error = map.read_at(5000, &mut buf).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Fault);
+    assert_eq!(error.fault().unwrap().offset(), 4096);
+    assert_eq!(error.to_string(), "cannot read ram: told to");
+    assert!(map.pin(0..10).is_err());
+    map.check().unwrap();
+    assert_eq!(map.as_slice().unwrap()[20_000], 0);
+    assert_eq!(map.check().unwrap_err().fault().unwrap().offset(), 16384);
+    store.0.failing.store(false, SeqCst);
+    map.read_at(5000, &mut buf).unwrap();
+    assert_eq!(buf, bytes[5000..5010]);
+    // A slice may show the zeros.
+    assert!(map.read_at(20_000, &mut buf).is_err());
+    assert!(map.retry());
+    map.read_at(20_000, &mut buf).unwrap();
+    assert_eq!(buf, bytes[20_000..20_010]);
+    assert_eq!(map.take_fault().unwrap().offset(), 16384);
+    map.check().unwrap();
+}
+
+#[test]
+fn what_could_not_be_written_back_is_told_by_the_next_flush_and_kept() {
+    let store = Ram::new(pattern(1 << 20));
+    let pager = pager(1 << 20);
+    let map = pager.options().granule(4096).shared(store.clone()).unwrap();
+    map.write_at(10_000, b"hello").unwrap();
+    store.0.write_failing.store(true, SeqCst);
+    assert_eq!(map.flush(..).unwrap_err().kind(), ErrorKind::Fault);
+    let mut buf = [0; 5];
+    map.read_at(10_000, &mut buf).unwrap();
+    assert_eq!(&buf, b"hello");
+    store.0.write_failing.store(false, SeqCst);
+    map.flush(..).unwrap();
+    assert_eq!(&store.content()[10_000..10_005], b"hello");
+}
+
+#[test]
+fn pinned_bytes_stay_as_they_are() {
+    let store = Ram::new(pattern(1 << 20));
+    let bytes = store.content();
+    let pager = pager(256 << 10);
+    let map = pager.options().granule(4096).shared(store).unwrap();
+    map.write_at(5000, b"dirty").unwrap();
+    let page = map.pin(4096..8192).unwrap();
+    assert_eq!(&page[904..909], b"dirty");
+    assert_eq!(map.write_at(5000, b"again").unwrap_err().kind(), ErrorKind::Pinned);
+    map.evict(..).unwrap();
+    for at in (0..bytes.len()).step_by(4096) {
+        let mut byte = [0];
+        map.read_at(at, &mut byte).unwrap();
+        assert_eq!(byte[0], bytes[at]);
+    }
+    assert_eq!(&page[904..909], b"dirty");
+    drop(page);
+    map.write_at(5000, b"again").unwrap();
+    assert_eq!(map.pin(..).unwrap_err().kind(), ErrorKind::Budget);
+}
+
+#[test]
+fn a_prefetched_range_is_in_memory() {
+    let bytes = pattern(4 << 20);
+    let store = Ram::fixed(bytes.clone());
+    let pager = pager(16 << 20);
+    let map = pager.options().granule(4096).map(store.clone()).unwrap();
+    assert_eq!(map.prefetch(1 << 20..2 << 20).wait().unwrap(), 1 << 20..2 << 20);
+    let reads = store.0.reads.load(SeqCst);
+    assert!(map.as_slice().unwrap()[1 << 20..2 << 20] == bytes[1 << 20..2 << 20]);
+    assert_eq!(store.0.reads.load(SeqCst), reads);
+    assert_eq!(map.residency(1 << 20..2 << 20).unwrap().resident_bytes, 1 << 20);
+    store.0.failing.store(true, SeqCst);
+    assert_eq!(map.prefetch(2 << 20..).wait().unwrap_err().kind(), ErrorKind::Fault);
+}
+
+#[test]
+fn a_run_is_read_ahead_in_every_direction() {
+    let bytes = pattern(4 << 20);
+    for stride in [1_isize, -1, 3, -5] {
+        let store = Ram::fixed(bytes.clone());
+        let pager = pager(32 << 20);
+        let map = pager.options().granule(4096).map(store.clone()).unwrap();
+        let slice = map.as_slice().unwrap();
+        let mut page = if stride > 0 { 0 } else { 1023 };
+        while (0..1024).contains(&page) {
+            assert_eq!(slice[page as usize * 4096], bytes[page as usize * 4096]);
+            std::thread::sleep(std::time::Duration::from_micros(50));
+            page += stride;
+        }
+        let statistics = map.statistics();
+        let touched = 1024 / stride.unsigned_abs() as u64;
+        assert!(statistics.loads < touched / 3, "{stride}: {statistics:?}");
+        assert!(statistics.prefetch_hits > 0, "{stride}: {statistics:?}");
+    }
+}
+
+#[test]
+fn two_mappings_of_an_object_are_coherent() {
+    let store = Ram::new(pattern(1 << 20));
+    let pager = pager(1 << 20);
+    let reader = pager.map(store.clone()).unwrap();
+    let mut buf = [0; 4];
+    reader.read_at(100, &mut buf).unwrap();
+    let writer = pager.options().offset(50).shared(store.clone()).unwrap();
+    writer.write_at(50, b"abcd").unwrap();
+    reader.read_at(100, &mut buf).unwrap();
+    assert_eq!(&buf, b"abcd");
+    assert_eq!(reader.as_ptr() as usize + 50, writer.as_ptr() as usize);
+    drop(writer);
+    drop(reader);
+    assert_eq!(&store.content()[100..104], b"abcd");
+}
