@@ -5,6 +5,7 @@
 //! their own. A store has no addresses; `folio-pager` gives it some.
 
 pub mod capabilities;
+pub mod conformance;
 pub mod error;
 pub mod store;
 
