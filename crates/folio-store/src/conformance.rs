@@ -73,16 +73,18 @@ pub struct Suite<'a, S> {
     change: Option<Change<'a, S>>,
     max_bytes: usize,
     multiple: usize,
+    lengths: Option<Vec<usize>>,
     steps: usize,
     seed: u64,
 }
 
 impl<S> fmt::Debug for Suite<'_, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { max_bytes, multiple, steps, seed, .. } = self;
+        let Self { max_bytes, multiple, lengths, steps, seed, .. } = self;
         f.debug_struct("Suite")
             .field("max_bytes", max_bytes)
             .field("multiple", multiple)
+            .field("lengths", lengths)
             .field("steps", steps)
             .field("seed", seed)
             .finish_non_exhaustive()
@@ -100,6 +102,7 @@ impl<'a, S: Store> Suite<'a, S> {
             change: None,
             max_bytes: 200_000,
             multiple: 1,
+            lengths: None,
             steps: 300,
             seed: 0x000f_0110,
         }
@@ -121,6 +124,18 @@ impl<'a, S: Store> Suite<'a, S> {
     pub fn lengths_in(mut self, bytes: usize) -> Self {
         assert!(bytes > 0, "every length is a multiple of 1");
         self.multiple = bytes;
+        self
+    }
+
+    /// Stores are made with these numbers of bytes only, such as that of a device.
+    ///
+    /// # Panics
+    /// If there are none.
+    #[must_use]
+    pub fn lengths(mut self, bytes: impl IntoIterator<Item = usize>) -> Self {
+        let lengths = BTreeSet::from_iter(bytes);
+        assert!(!lengths.is_empty(), "a store has some length");
+        self.lengths = Some(lengths.into_iter().collect());
         self
     }
 
@@ -167,7 +182,10 @@ impl<'a, S: Store> Suite<'a, S> {
     /// # Panics
     /// At the first rule that is broken, with its name, what happened and the operations before.
     pub fn run(&self) {
-        let sizes = checks::sizes(self.max_bytes, self.multiple);
+        let sizes = match &self.lengths {
+            Some(lengths) => lengths.clone(),
+            None => checks::sizes(self.max_bytes, self.multiple),
+        };
         let largest = sizes.last().copied().unwrap_or_default();
         for &size in &sizes {
             self.check("what it says of itself", size, |probe, _| {
@@ -190,7 +208,7 @@ impl<'a, S: Store> Suite<'a, S> {
             threads::disjoint(probe, caller, self.steps);
         });
         self.check("identities", largest, |probe, _| {
-            let (other, content) = self.made(largest / 2 / self.multiple * self.multiple);
+            let (other, content) = self.made(sizes[sizes.len() / 2], !self.seed);
             let caller = Caller::new(&other, "identities", self.seed, 0, content.len());
             checks::identities(probe, &mut Probe::new(caller, content));
         });
@@ -202,10 +220,10 @@ impl<'a, S: Store> Suite<'a, S> {
         }
     }
 
-    fn made(&self, size: usize) -> (S, Vec<u8>) {
+    fn made(&self, size: usize, seed: u64) -> (S, Vec<u8>) {
         let content = match &self.byte {
             Some(byte) => (0..size as u64).map(byte).collect(),
-            None => Random::new(self.seed ^ size as u64).bytes(size),
+            None => Random::new(seed ^ size as u64).bytes(size),
         };
         match catch_unwind(AssertUnwindSafe(|| (self.make)(&content))) {
             Ok(store) => (store, content),
@@ -221,7 +239,7 @@ impl<'a, S: Store> Suite<'a, S> {
         size: usize,
         check: impl for<'s> FnOnce(&mut Probe<'s, S>, &'s S),
     ) {
-        let (store, content) = self.made(size);
+        let (store, content) = self.made(size, self.seed);
         let caller = Caller::new(&store, name, self.seed, 0, size);
         check(&mut Probe::new(caller, content), &store);
     }

@@ -42,7 +42,6 @@ enum Flaw {
     GrowsThoughFixedLength,
     ResizesThoughFixedLength,
     WritesPagesWithoutLock,
-    WritesPagesBackAfterAPause,
     ResizesByCopying,
     BatchLeavesOneOut,
     BatchStopsAtAnError,
@@ -67,7 +66,7 @@ enum Flaw {
 use Flaw::*;
 
 /// What part of the rule's words the message must have.
-const BROKEN: [(Flaw, &str); 45] = [
+const BROKEN: [(Flaw, &str); 44] = [
     (IgnoresTheOffset, "returns the bytes"),
     (ReturnsZeroInTheMiddle, "returns 0 only"),
     (EndsOneEarly, "returns 0 only"),
@@ -93,7 +92,6 @@ const BROKEN: [(Flaw, &str); 45] = [
     (GrowsThoughFixedLength, "cannot grow"),
     (ResizesThoughFixedLength, "refuses another length"),
     (WritesPagesWithoutLock, "do not disturb each other"),
-    (WritesPagesBackAfterAPause, "do not disturb each other"),
     (ResizesByCopying, "do not disturb each other"),
     (BatchLeavesOneOut, "read_many"),
     (BatchStopsAtAnError, "read_many"),
@@ -299,15 +297,11 @@ impl Store for Plain {
         }
         match self.flaw {
             AcknowledgesAndLosesWrites if count > PAGE && end <= len => {}
-            WritesPagesWithoutLock | WritesPagesBackAfterAPause if end < bytes.len() => {
+            WritesPagesWithoutLock if end < bytes.len() => {
                 let (first, last) = (start / PAGE * PAGE, end.next_multiple_of(PAGE));
                 let mut pages = bytes[first..last.min(len)].to_vec();
                 drop(bytes);
-                if self.flaw == WritesPagesWithoutLock {
-                    thread::yield_now();
-                } else {
-                    thread::sleep(std::time::Duration::from_micros(50));
-                }
+                thread::sleep(std::time::Duration::from_micros(50));
                 pages[start - first..end - first].copy_from_slice(new);
                 let mut bytes = self.bytes();
                 let room = bytes.len().saturating_sub(first).min(pages.len());
@@ -339,7 +333,7 @@ impl Store for Plain {
                 let mut copy = bytes.clone();
                 copy.resize(len, 0);
                 drop(bytes);
-                thread::yield_now();
+                thread::sleep(std::time::Duration::from_micros(50));
                 *self.bytes() = copy;
             }
             KeepsBytesCutOff if len > old => {
@@ -436,7 +430,7 @@ fn every_broken_store_is_found_and_the_message_names_the_rule() {
     let mut wrong = Vec::new();
     for (flaw, words) in BROKEN {
         // Races are found on some seeds and not on others.
-        let messages: Vec<String> = (0..8)
+        let messages: Vec<String> = (0..20)
             .filter_map(|seed| {
                 let panic = catch_unwind(AssertUnwindSafe(|| run(flaw, seed))).err()?;
                 Some(panic.downcast_ref::<String>().expect("text").clone())
@@ -465,6 +459,13 @@ fn contents_and_lengths_are_as_the_author_says() {
     })
     .contents(9000)
     .lengths_in(512)
+    .run();
+
+    Suite::new(|content: &[u8]| {
+        assert!([512, 7777].contains(&content.len()));
+        Plain::new(FixedLength, content)
+    })
+    .lengths([7777, 512])
     .run();
 
     Suite::new(|content: &[u8]| {
