@@ -14,9 +14,10 @@
 //!
 //! It reads `/proc/PID/mem` (proc_pid_mem(5)) with pread(2), on a descriptor that stands for the
 //! process's memory and not for its number. process_vm_readv(2) takes the number anew in each call, and
-//! reads whoever has it by then. They cost the same where it matters: 4 KiB take 0.5 µs one way and 0.5 µs
-//! the other, 1 MiB 75 and 60 µs (a virtual machine with two cores, Linux 6.18). The file also reads pages
-//! that the process itself has made unreadable.
+//! reads whoever has it by then. Pages one by one cost the same either way (2 to 3 µs for 4 KiB on a busy
+//! virtual machine with two cores, Linux 6.18); of 64 KiB and more the file takes 1.5 to 2.3 times as long
+//! (1 MiB 280 against 125 µs), since the kernel copies each page twice. The file also reads pages that
+//! the process itself has made unreadable.
 //!
 //! Invariants:
 //! - What is read is the memory that the process had when the store was opened. When it has ended or
