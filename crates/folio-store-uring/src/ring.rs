@@ -212,6 +212,8 @@ mod tests {
     use std::io::Write;
     use std::os::unix::fs::FileExt;
 
+    use folio_store::{FileStore, ReadRequest, Store};
+
     use super::*;
 
     fn file(bytes: &[u8]) -> File {
@@ -294,37 +296,86 @@ mod tests {
         assert_eq!((buf, other), ([0; 4], [0; 4]));
     }
 
-    #[test]
-    fn a_forked_child_does_not_use_its_parents_ring() {
-        let Some(mut ring) = ring() else { return };
-        let file = file(b"bytes");
-        assert!(ring.is_ours());
+    /// What `check` says in a forked child.
+    fn in_child(check: impl FnOnce() -> bool) -> bool {
         let (mut reader, mut writer) = std::io::pipe().unwrap();
         // SAFETY: the child allocates, which glibc permits after fork(2), takes no lock that another
         // thread could hold, and ends with _exit(2).
         let child = unsafe { libc::fork() };
         if child == 0 {
-            let mut buf = [0; 5];
-            let refused = ring.read(&file, &mut [Part::new(&mut buf, 0)]).is_err();
-            let own = Ring::new().and_then(|mut ring| {
-                ring.read(&file, &mut [Part::new(&mut buf, 0)]).map(|()| ring.is_ours())
-            });
-            let fine = refused && matches!(own, Ok(true)) && &buf == b"bytes";
-            let _ = writer.write_all(&[u8::from(fine)]);
+            let _ = writer.write_all(&[u8::from(check())]);
             // SAFETY: it ends the process.
             unsafe { libc::_exit(0) };
         }
         assert!(child > 0);
         drop(writer);
         let mut fine = [0];
-        std::io::Read::read_exact(&mut reader, &mut fine).unwrap();
+        let said = std::io::Read::read(&mut reader, &mut fine).unwrap();
         // SAFETY: waits for the child above, and writes nothing.
         unsafe { libc::waitpid(child, std::ptr::null_mut(), 0) };
-        assert_eq!(fine, [1]);
+        said == 1 && fine == [1]
+    }
+
+    /// From here on io_uring_setup(2) is `errno` in this thread (seccomp(2)).
+    fn forbid(errno: i32) -> bool {
+        const LOAD: u16 = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
+        const EQUAL: u16 = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
+        const RETURN: u16 = (libc::BPF_RET | libc::BPF_K) as u16;
+        let step = |code, jf, k| libc::sock_filter { code, jt: 0, jf, k };
+        let mut steps = [
+            step(LOAD, 0, 0),
+            step(EQUAL, 1, libc::SYS_io_uring_setup as u32),
+            step(RETURN, 0, libc::SECCOMP_RET_ERRNO | errno as u32),
+            step(RETURN, 0, libc::SECCOMP_RET_ALLOW),
+        ];
+        let filter = libc::sock_fprog { len: 4, filter: steps.as_mut_ptr() };
+        // SAFETY: `filter` and the steps it points to outlive the calls, which only read them.
+        unsafe {
+            libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0
+                && libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &filter) == 0
+        }
+    }
+
+    #[test]
+    fn where_io_uring_is_missing_or_forbidden_the_store_reads_without_it_and_says_so() {
+        let path = tempfile::NamedTempFile::new().unwrap();
+        path.as_file().write_all_at(b"one two", 0).unwrap();
+        for (errno, words) in [
+            (libc::ENOSYS, "Function not implemented: io_uring needs Linux 5.6"),
+            (libc::EPERM, "Operation not permitted: io_uring needs Linux 5.6"),
+        ] {
+            assert!(in_child(|| {
+                if !forbid(errno) {
+                    eprintln!("skipped: io_uring forbidden: seccomp(2) is not there");
+                    return true;
+                }
+                let store = crate::UringStore::new(FileStore::open(path.path()).unwrap());
+                let why = store.why_no_ring().map(ToString::to_string).unwrap_or_default();
+                let mut buffers = [[0; 3]; 2];
+                let [one, two] = &mut buffers;
+                let mut requests = [ReadRequest::new(one, 0), ReadRequest::new(two, 4)];
+                store.read_many(&mut requests);
+                why.contains(words) && buffers == [*b"one", *b"two"]
+            }));
+        }
+    }
+
+    #[test]
+    fn a_forked_child_does_not_use_its_parents_ring() {
+        let Some(mut ring) = ring() else { return };
+        let file = file(b"bytes");
+        assert!(ring.is_ours());
+        assert!(in_child(|| {
+            let mut buf = [0; 5];
+            let refused = ring.read(&file, &mut [Part::new(&mut buf, 0)]).is_err();
+            let own = Ring::new().and_then(|mut ring| {
+                ring.read(&file, &mut [Part::new(&mut buf, 0)]).map(|()| ring.is_ours())
+            });
+            refused && matches!(own, Ok(true)) && &buf == b"bytes"
+        }));
         assert!(ring.is_ours());
         let mut buf = [0; 5];
         ring.read(&file, &mut [Part::new(&mut buf, 0)]).unwrap();
         assert_eq!(&buf, b"bytes");
-        file.read_exact_at(&mut buf, 0).unwrap();
     }
 }

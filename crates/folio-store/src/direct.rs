@@ -87,7 +87,11 @@ impl Direct {
                     .read(true)
                     .write(true)
                     .open(format!("/proc/self/fd/{}", file.as_raw_fd()))
-                    .map_err(failed)?,
+                    .map_err(|_| {
+                        Error::new(ErrorKind::Unsupported, "open", name)
+                            .reason("it cannot be opened once more, through /proc/self/fd")
+                            .advice("mount /proc, or open it without `direct`")
+                    })?,
             ),
             false => None,
         };

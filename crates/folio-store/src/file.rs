@@ -118,17 +118,25 @@ impl FileOptions {
         };
         let mut options = OpenOptions::new();
         options.read(true).write(self.writable).create(self.create);
-        let direct_flag = OFlags::DIRECT.bits() as i32;
-        if self.caching != Caching::Buffered {
-            options.custom_flags(direct_flag);
-        }
-        let file = match options.open(path) {
-            Err(error) if error.kind() == io::ErrorKind::InvalidInput => match self.caching {
-                Caching::Buffered => return Err(failed(error)),
-                Caching::Direct => return Err(Direct::unsupported(&name)),
-                Caching::DirectIfPossible => options.custom_flags(0).open(path).map_err(failed)?,
+        let buffered = |options: &OpenOptions| options.open(path).map_err(failed);
+        let direct = |mut options: OpenOptions| match options
+            .custom_flags(OFlags::DIRECT.bits() as i32)
+            .open(path)
+        {
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
+                Err(Direct::unsupported(&name))
+            }
+            file => FileStore::over(file.map_err(failed)?, name.clone()),
+        };
+        let store = match self.caching {
+            Caching::Buffered => FileStore::over(buffered(&options)?, name.clone())?,
+            Caching::Direct => direct(options)?,
+            Caching::DirectIfPossible => match direct(options.clone()) {
+                Err(error) if error.kind() == ErrorKind::Unsupported => {
+                    FileStore::over(buffered(&options)?, name.clone())?
+                }
+                store => store?,
             },
-            file => file.map_err(failed)?,
         };
         if made {
             let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
@@ -136,7 +144,6 @@ impl FileOptions {
                 directory.sync_all().map_err(|error| Error::os("create", &name, &error))?;
             }
         }
-        let store = FileStore::over(file, name)?;
         match self.caching {
             Caching::Direct if !store.is_direct() => Err(Direct::unsupported(&store.name)),
             _ => Ok(store),
