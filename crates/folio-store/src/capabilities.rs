@@ -56,6 +56,16 @@ impl Capabilities {
         self.cost
     }
 
+    /// The same of a store whose reads cost at least as much as `cost`: a layer's that waits or that
+    /// hands calls to another thread.
+    #[must_use]
+    pub const fn at_least(mut self, cost: Cost) -> Self {
+        if (self.cost as u8) < cost as u8 {
+            self.cost = cost;
+        }
+        self
+    }
+
     /// The multiple that offsets, lengths and buffers' addresses should have. Others work too, and
     /// cost a copy or a second read.
     #[must_use]

@@ -158,6 +158,14 @@ impl Error {
         self
     }
 
+    /// Adds to the reason, in brackets: what a layer did about it.
+    pub(crate) fn remark(mut self, words: &str) -> Self {
+        let parts = self.parts();
+        let reason = parts.reason.as_deref().unwrap_or(parts.kind.words());
+        parts.reason = Some(format!("{reason} ({words})").into());
+        self
+    }
+
     /// Why it failed.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {

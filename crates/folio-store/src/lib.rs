@@ -5,15 +5,20 @@
 //! their own. A store has no addresses; `folio-pager` gives it some.
 
 pub mod capabilities;
+mod clock;
 pub mod conformance;
 mod direct;
 pub mod error;
 pub mod file;
 pub mod function;
+pub mod layers;
+mod lock;
 pub mod memory;
 pub mod process;
+mod random;
 mod range;
 pub mod store;
+pub mod testing;
 pub mod zero;
 
 #[doc(inline)]
@@ -24,6 +29,14 @@ pub use error::{Error, ErrorKind, Result};
 pub use file::{FileOptions, FileStore};
 #[doc(inline)]
 pub use function::FunctionStore;
+#[doc(inline)]
+pub use layers::deadline::Deadline;
+#[doc(inline)]
+pub use layers::overlay::Overlay;
+#[doc(inline)]
+pub use layers::retry::Retry;
+#[doc(inline)]
+pub use layers::statistics::Statistics;
 #[doc(inline)]
 pub use memory::MemoryStore;
 #[doc(inline)]
