@@ -1,9 +1,10 @@
 //! What an overlay shows, what it asks the stores below for, and what happens when they fail.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Duration;
 
-use folio_store::testing::{Fail, Operation, ShortRead, Switch};
+use folio_store::testing::{Delay, Fail, Operation, ShortRead, Switch};
 use folio_store::{
     Capabilities, Cost, ErrorKind, MemoryStore, Overlay, ReadRequest, Result, Statistics, Store,
 };
@@ -105,6 +106,14 @@ proptest! {
         prop_assert_eq!(all(&overlay), model);
         prop_assert_eq!(all(&lower), ramp(len));
     }
+}
+
+#[test]
+fn what_the_upper_store_held_is_gone() {
+    let upper = Arc::new(MemoryStore::from(vec![1; 9000]));
+    let overlay = Overlay::new(MemoryStore::from(ramp(10_000)), upper.clone()).unwrap();
+    assert_eq!(upper.len().unwrap(), 0);
+    assert_eq!(all(&overlay), ramp(10_000));
 }
 
 #[test]
@@ -378,13 +387,14 @@ fn halves_of_a_block_written_at_the_same_time_are_both_there() {
 
 #[test]
 fn writes_behind_the_end_at_the_same_time_are_all_there() {
-    for _ in 0..50 {
-        let (overlay, ..) = over(100);
+    for seed in 0..10 {
+        let upper = jittery(MemoryStore::from(Vec::new()), seed);
+        let overlay = Overlay::new(MemoryStore::from(ramp(100)), upper).unwrap();
         thread::scope(|scope| {
             for thread in 0..4_u64 {
                 let overlay = &overlay;
                 scope.spawn(move || {
-                    for step in 0..40_u64 {
+                    for step in 0..20_u64 {
                         let offset = 100 + (step * 4 + thread) * 100;
                         overlay.write_all_at(&[thread as u8 + 1; 100], offset).unwrap();
                     }
@@ -392,7 +402,102 @@ fn writes_behind_the_end_at_the_same_time_are_all_there() {
             }
         });
         let mut expected = ramp(100);
-        expected.extend((0..160).flat_map(|piece| [piece as u8 % 4 + 1; 100]));
+        expected.extend((0..80).flat_map(|piece| [piece as u8 % 4 + 1; 100]));
         assert_eq!(all(&overlay), expected);
+    }
+}
+
+/// Takes a moment for each operation, now more and now less.
+fn jittery(store: MemoryStore, seed: u64) -> Delay<MemoryStore> {
+    Delay::new(store, Duration::ZERO).jitter(Duration::from_micros(200), seed)
+}
+
+#[test]
+fn a_block_copied_up_does_not_undo_a_write_of_the_whole_block() {
+    for seed in 0..100 {
+        let lower = jittery(MemoryStore::from(ramp(4096)), seed);
+        let upper = jittery(MemoryStore::from(Vec::new()), seed + 1);
+        let overlay = Overlay::new(lower, upper).unwrap();
+        thread::scope(|scope| {
+            scope.spawn(|| overlay.write_all_at(&[1; 4096], 0).unwrap());
+            scope.spawn(|| overlay.write_all_at(&[2; 100], 1000).unwrap());
+        });
+        let bytes = all(&overlay);
+        assert!(bytes[..1000].iter().chain(&bytes[1100..]).all(|byte| *byte == 1));
+        assert!(bytes[1000..1100] == [1; 100] || bytes[1000..1100] == [2; 100]);
+    }
+}
+
+#[test]
+fn a_write_while_the_store_is_cut_off_is_before_or_after() {
+    for seed in 0..100 {
+        let lower = jittery(MemoryStore::from(ramp(10_000)), seed);
+        let overlay = Overlay::new(lower, MemoryStore::from(Vec::new())).unwrap();
+        thread::scope(|scope| {
+            scope.spawn(|| overlay.write_all_at(&[9; 100], 8000).unwrap());
+            scope.spawn(|| overlay.resize(100).unwrap());
+        });
+        let len = overlay.len().unwrap();
+        assert!([100, 8100].contains(&len), "{len}");
+        overlay.resize(10_000).unwrap();
+        let mut expected = ramp(100);
+        expected.resize(10_000, 0);
+        if len == 8100 {
+            expected[8000..8100].fill(9);
+        }
+        assert!(all(&overlay) == expected);
+    }
+}
+
+#[test]
+fn a_read_while_the_store_is_cut_off_is_no_error() {
+    /// Does something else before the next read.
+    struct Hook(MemoryStore, Mutex<Option<Box<dyn FnOnce() + Send>>>);
+    impl Store for Hook {
+        fn name(&self) -> String {
+            "hook".into()
+        }
+        fn len(&self) -> Result<u64> {
+            self.0.len()
+        }
+        fn read_at(&self, buf: &mut [u8], offset: u64) -> Result<usize> {
+            let hook = self.1.lock().unwrap().take();
+            if let Some(hook) = hook {
+                hook();
+            }
+            self.0.read_at(buf, offset)
+        }
+        fn write_at(&self, bytes: &[u8], offset: u64) -> Result<usize> {
+            self.0.write_at(bytes, offset)
+        }
+        fn resize(&self, len: u64) -> Result<()> {
+            self.0.resize(len)
+        }
+        fn capabilities(&self) -> Capabilities {
+            self.0.capabilities()
+        }
+    }
+    for (batch, to, expected) in
+        [(false, 9000, 10), (true, 9000, 10), (false, 0, 0), (true, 0, 0), (true, 5005, 5)]
+    {
+        let upper = Arc::new(Hook(MemoryStore::from(Vec::new()), Mutex::default()));
+        let overlay = Overlay::new(MemoryStore::from(ramp(9000)), upper.clone()).unwrap();
+        let overlay = Arc::new(overlay);
+        overlay.write_all_at(&[9; 9000], 0).unwrap();
+        let cut = overlay.clone();
+        *upper.1.lock().unwrap() = Some(Box::new(move || {
+            cut.resize(if to == 9000 { 0 } else { to }).unwrap();
+            cut.resize(to).unwrap();
+        }));
+        let mut bytes = [0xaa; 10];
+        let count = if batch {
+            let mut requests = [ReadRequest::new(&mut bytes, 5000)];
+            overlay.read_many(&mut requests);
+            requests[0].outcome.clone().unwrap()
+        } else {
+            overlay.read_full_at(&mut bytes, 5000).unwrap()
+        };
+        assert_eq!(count, expected);
+        assert!(bytes[..count].iter().all(|byte| *byte == if to == 9000 { 0 } else { 9 }));
     }
 }

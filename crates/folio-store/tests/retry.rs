@@ -90,6 +90,17 @@ fn a_write_that_tore_is_done_to_the_last_byte() {
 }
 
 #[test]
+fn attempts_at_the_rest_of_a_write_are_counted_anew() {
+    let short = ShortRead::new(MemoryStore::from(vec![7; 5000]), 3);
+    let shaky = Fail::new(short, ErrorKind::Io).on(Operation::Read).on(Operation::Write).every(2);
+    let store = quick(shaky).attempts(2);
+    for _ in 0..20 {
+        store.write_all_at(&[9; 5000], 0).unwrap();
+    }
+    assert!(store.inner().failed() > 20);
+}
+
+#[test]
 fn an_error_says_how_often_it_was_tried() {
     for operation in REPEATABLE {
         let store = quick(failing(ErrorKind::Unavailable, operation)).attempts(3);

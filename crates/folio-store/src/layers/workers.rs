@@ -102,3 +102,34 @@ fn work(shared: &Arc<Shared>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    #[test]
+    fn workers_end_when_nobody_has_jobs_for_them() {
+        let workers = Workers::start().unwrap();
+        let shared = Arc::downgrade(&workers.0);
+        let (done, all_done) = mpsc::channel();
+        for _ in 0..10 {
+            let done = done.clone();
+            workers.run(Box::new(move || done.send(()).unwrap()));
+        }
+        for _ in 0..10 {
+            all_done.recv_timeout(Duration::from_secs(30)).unwrap();
+        }
+        // Until they wait for more.
+        while lock(&workers.0.state).idle < 2 && Arc::strong_count(&workers.0) > 2 {
+            thread::yield_now();
+        }
+        drop(workers);
+        let start = std::time::Instant::now();
+        while shared.strong_count() > 0 {
+            assert!(start.elapsed() < STAY / 2, "{} are left", shared.strong_count());
+            thread::yield_now();
+        }
+    }
+}
