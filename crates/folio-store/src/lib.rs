@@ -17,6 +17,7 @@ pub mod memory;
 pub mod process;
 mod random;
 mod range;
+pub mod layers;
 pub mod store;
 pub mod testing;
 pub mod zero;
@@ -45,3 +46,7 @@ pub use process::ProcessStore;
 pub use store::{ReadRequest, Store};
 #[doc(inline)]
 pub use zero::ZeroStore;
+
+#[cfg(feature = "cache")]
+#[doc(inline)]
+pub use layers::cache::{Cache, CacheDirectory, CacheStatistics};

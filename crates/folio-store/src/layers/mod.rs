@@ -55,3 +55,7 @@ macro_rules! pass_on {
     (@version) => { fn version(&self) -> Option<String> { self.inner.version() } };
 }
 pub(crate) use pass_on;
+//! Layers: stores that stand on another store.
+
+#[cfg(feature = "cache")]
+pub mod cache;
