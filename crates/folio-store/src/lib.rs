@@ -50,3 +50,6 @@ pub use zero::ZeroStore;
 #[cfg(feature = "cache")]
 #[doc(inline)]
 pub use layers::cache::{Cache, CacheDirectory, CacheStatistics};
+#[cfg(feature = "verify")]
+#[doc(inline)]
+pub use layers::verify::{Outboard, Root, Verify};

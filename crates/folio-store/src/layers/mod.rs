@@ -59,3 +59,5 @@ pub(crate) use pass_on;
 
 #[cfg(feature = "cache")]
 pub mod cache;
+#[cfg(feature = "verify")]
+pub mod verify;
