@@ -50,6 +50,9 @@ pub use zero::ZeroStore;
 #[cfg(feature = "cache")]
 #[doc(inline)]
 pub use layers::cache::{Cache, CacheDirectory, CacheStatistics};
+#[cfg(feature = "encrypt")]
+#[doc(inline)]
+pub use layers::encrypt::{Encrypt, Key, Seal};
 #[cfg(feature = "verify")]
 #[doc(inline)]
 pub use layers::verify::{Outboard, Root, Verify};

@@ -59,5 +59,7 @@ pub(crate) use pass_on;
 
 #[cfg(feature = "cache")]
 pub mod cache;
+#[cfg(feature = "encrypt")]
+pub mod encrypt;
 #[cfg(feature = "verify")]
 pub mod verify;
