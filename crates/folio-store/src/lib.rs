@@ -17,7 +17,6 @@ pub mod memory;
 pub mod process;
 mod random;
 mod range;
-pub mod layers;
 pub mod store;
 pub mod testing;
 pub mod zero;

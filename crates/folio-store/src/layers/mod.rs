@@ -21,12 +21,18 @@
 //! - No layer holds a lock that another read needs while it calls the store below.
 //! - A layer has the name of the store below, unless it shows other bytes.
 
+#[cfg(feature = "cache")]
+pub mod cache;
 pub mod deadline;
+#[cfg(feature = "encrypt")]
+pub mod encrypt;
 pub mod overlay;
 mod present;
 pub mod retry;
 pub mod statistics;
 mod stuck;
+#[cfg(feature = "verify")]
+pub mod verify;
 mod workers;
 
 /// The methods of `Store` that a layer passes on to its field `inner`.
@@ -55,11 +61,3 @@ macro_rules! pass_on {
     (@version) => { fn version(&self) -> Option<String> { self.inner.version() } };
 }
 pub(crate) use pass_on;
-//! Layers: stores that stand on another store.
-
-#[cfg(feature = "cache")]
-pub mod cache;
-#[cfg(feature = "encrypt")]
-pub mod encrypt;
-#[cfg(feature = "verify")]
-pub mod verify;
