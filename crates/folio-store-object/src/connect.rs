@@ -42,6 +42,18 @@ pub(crate) fn shown(url: &Url) -> String {
     url.to_string().replace("%E2%80%A6", "…")
 }
 
+/// The same of what is no URL.
+pub(crate) fn shown_unparsed(text: &str) -> String {
+    let text = text.split('?').next().unwrap_or_default();
+    match text.rsplit_once('@') {
+        Some((user, rest)) => match user.split_once("://") {
+            Some((scheme, _)) => format!("{scheme}://{rest}"),
+            None => rest.to_owned(),
+        },
+        None => text.to_owned(),
+    }
+}
+
 pub(crate) fn address(url: &Url, options: &ObjectOptions) -> Result<Address, Failure> {
     let retry = RetryConfig {
         backoff: BackoffConfig {

@@ -74,8 +74,7 @@ impl ObjectStore {
 
     pub(crate) fn open_with(text: &str, options: &ObjectOptions) -> Result<Self> {
         let url = Url::parse(text).map_err(|error| {
-            // It may hold a password: what cannot be parsed cannot be shortened.
-            let shown = text.split(['@', '?']).next().unwrap_or_default();
+            let shown = connect::shown_unparsed(text);
             Error::new(ErrorKind::Invalid, "open", shown).reason(error.to_string())
         })?;
         let name = connect::shown(&url);
