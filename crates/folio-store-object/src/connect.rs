@@ -82,7 +82,7 @@ pub(crate) fn address(url: &Url, options: &ObjectOptions) -> Result<Address, Fai
         None if scheme.starts_with("http") => whole(url),
         None => name,
     };
-    let remote = Remote { client, path, deadline: options.deadline };
+    let remote = Remote { client, path, deadline: options.deadline, retries: options.retries };
     Ok(Address { remote, identity })
 }
 
@@ -99,14 +99,13 @@ type Client = Arc<dyn object_store::ObjectStore>;
 type Connected = (Client, Path, Option<String>);
 
 /// The limits of a client's connections, by the key that sets each.
-fn limits(options: &ObjectOptions) -> [(ClientConfigKey, String); 4] {
-    // A connection that stalls is given up in time for another try.
-    let patience = (options.deadline / 3).max(Duration::from_millis(1));
+fn limits(options: &ObjectOptions) -> [(ClientConfigKey, String); 3] {
     let text = |duration: Duration| format!("{}us", duration.as_micros());
+    // A server that does not take a connection gets another chance.
+    let connect = options.deadline / (options.retries.min(2) + 1);
     [
-        (ClientConfigKey::ConnectTimeout, text(patience)),
-        (ClientConfigKey::ReadTimeout, text(patience)),
-        // Deadlines are kept by the bytes that arrive, not from the start.
+        (ClientConfigKey::ConnectTimeout, text(connect.max(Duration::from_millis(1)))),
+        // Deadlines are kept elsewhere, by the bytes that arrive.
         (ClientConfigKey::Timeout, "1day".to_owned()),
         (ClientConfigKey::PoolIdleTimeout, "30s".to_owned()),
     ]

@@ -16,11 +16,13 @@ pub(crate) struct Failure {
     pub(crate) kind: ErrorKind,
     pub(crate) reason: Cow<'static, str>,
     pub(crate) advice: Option<Cow<'static, str>>,
+    /// What the server answered, if it did.
+    pub(crate) answer: Option<Answer>,
 }
 
 impl Failure {
     pub(crate) fn new(kind: ErrorKind, reason: impl Into<Cow<'static, str>>) -> Self {
-        Self { kind, reason: reason.into(), advice: None }
+        Self { kind, reason: reason.into(), advice: None, answer: None }
     }
 
     pub(crate) fn advice(mut self, advice: impl Into<Cow<'static, str>>) -> Self {
@@ -46,10 +48,16 @@ impl Failure {
     }
 
     /// The head of an answer never came, or is not what was asked for.
-    pub(crate) fn of_head(error: &object_store::Error, trace: &Trace) -> Self {
+    pub(crate) fn of_head(
+        error: &object_store::Error,
+        asked: Option<&Range<u64>>,
+        trace: &Trace,
+    ) -> Self {
         let seen = trace.seen();
         match seen.answer {
-            Some(answer) => of_answer(&answer),
+            Some(answer) => {
+                Self { answer: Some(answer.clone()), ..of_answer(error, asked, &answer) }
+            }
             None if seen.asked => of_transport(error),
             None => without_credentials(error),
         }
@@ -70,7 +78,7 @@ impl Failure {
     }
 }
 
-fn of_answer(answer: &Answer) -> Failure {
+fn of_answer(error: &object_store::Error, asked: Option<&Range<u64>>, answer: &Answer) -> Failure {
     let status = answer.status;
     let says = || format!("the server answers {status}");
     match status {
@@ -87,17 +95,9 @@ fn of_answer(answer: &Answer) -> Failure {
             "the server ignores ranges and answers with the whole object",
         )
         .advice("download it and map the file"),
-        StatusCode::PARTIAL_CONTENT => Failure::new(
-            ErrorKind::Corrupt,
-            match answer.range {
-                Some((first, last, _)) => {
-                    format!(
-                        "the server answers with bytes {first} to {last}, which were not asked for"
-                    )
-                }
-                None => "the server does not say which bytes it answers with".to_owned(),
-            },
-        ),
+        StatusCode::PARTIAL_CONTENT => {
+            Failure::new(ErrorKind::Corrupt, of_range(error, asked, answer.range))
+        }
         StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => {
             Failure::new(ErrorKind::Unavailable, says())
         }
@@ -114,6 +114,25 @@ fn of_answer(answer: &Answer) -> Failure {
     }
 }
 
+/// Why a part of the object was not taken.
+fn of_range(
+    error: &object_store::Error,
+    asked: Option<&Range<u64>>,
+    answered: Option<(u64, u64, u64)>,
+) -> String {
+    match answered {
+        None => "the server does not say which bytes it answers with".to_owned(),
+        Some((first, last, _))
+            if asked.is_some_and(|asked| *asked == (first..last.saturating_add(1))) =>
+        {
+            format!("the head of the answer makes no sense: {}", innermost(error).0)
+        }
+        Some((first, last, _)) => {
+            format!("the server answers with bytes {first} to {last}, which were not asked for")
+        }
+    }
+}
+
 fn of_transport(error: &object_store::Error) -> Failure {
     let (words, kind) = innermost(error);
     let kind = match kind {
@@ -123,7 +142,10 @@ fn of_transport(error: &object_store::Error) -> Failure {
         }
         _ => ErrorKind::Io,
     };
-    Failure::new(kind, words)
+    match kind {
+        ErrorKind::Timeout => Failure::new(kind, "the server is not reached in time"),
+        _ => Failure::new(kind, words),
+    }
 }
 
 fn without_credentials(error: &object_store::Error) -> Failure {

@@ -89,7 +89,7 @@ mod tests {
     fn small_neighbours_share_a_request() {
         let wanted: Vec<_> = (0..256).map(|page| page * 4096..(page + 1) * 4096).collect();
         let asked = ranges(&wanted, limits(65536, 8 << 20, 1 << 20, 16));
-        assert_eq!(asked, [0..1 << 20]);
+        assert_eq!((asked.len(), asked[0].clone()), (1, 0..1 << 20));
     }
 
     #[test]

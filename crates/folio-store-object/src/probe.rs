@@ -10,7 +10,6 @@ use object_store::ObjectMeta;
 use crate::failure::Failure;
 use crate::fetch::{Condition, Pinned, Remote, modified};
 use crate::guarantee::Guarantee;
-use crate::wire::Trace;
 
 /// A version and an ETag that no object has.
 const NO_VERSION: &str = "0folio0no0such0version0";
@@ -20,10 +19,9 @@ const FIRST_BYTE: Option<Range<u64>> = Some(0..1);
 
 /// Looks at the object and at how the server treats conditions.
 pub(crate) async fn open(remote: &Remote) -> Result<Pinned, Failure> {
-    let trace = Trace::default();
-    let first = match remote.ask(FIRST_BYTE, Condition::default(), &trace).await {
+    let first = match remote.ask(FIRST_BYTE, Condition::default()).await {
         Ok(answer) => answer.meta,
-        Err(failure) => return empty(remote, failure, &trace).await,
+        Err(failure) => return empty(remote, failure).await,
     };
     let mut pinned = pin(first);
     pinned.guarantee = guarantee(remote, &pinned).await?;
@@ -42,8 +40,8 @@ fn pin(meta: ObjectMeta) -> Pinned {
 }
 
 /// An empty object has no first byte, which servers say in different ways.
-async fn empty(remote: &Remote, failure: Failure, trace: &Trace) -> Result<Pinned, Failure> {
-    let may_be_empty = trace.seen().answer.is_some_and(|answer| match answer.status {
+async fn empty(remote: &Remote, failure: Failure) -> Result<Pinned, Failure> {
+    let may_be_empty = failure.answer.as_ref().is_some_and(|answer| match answer.status {
         StatusCode::RANGE_NOT_SATISFIABLE => true,
         StatusCode::OK => answer.length == Some(0),
         _ => false,
@@ -51,7 +49,7 @@ async fn empty(remote: &Remote, failure: Failure, trace: &Trace) -> Result<Pinne
     if !may_be_empty {
         return Err(failure);
     }
-    let whole = remote.ask(None, Condition::default(), &Trace::default()).await?;
+    let whole = remote.ask(None, Condition::default()).await?;
     if whole.meta.size != 0 {
         let reason = "the server refuses to send the first byte of an object that is not empty";
         return Err(Failure::new(ErrorKind::Unsupported, reason));
@@ -95,19 +93,15 @@ async fn believes(
     wrong: Condition,
     pinned: &Pinned,
 ) -> Result<bool, Failure> {
-    let (right_trace, wrong_trace) = (Trace::default(), Trace::default());
     let wants_412 = wrong.if_match.is_some();
-    let (right, wrong) = join(
-        remote.ask(FIRST_BYTE, right, &right_trace),
-        remote.ask(FIRST_BYTE, wrong, &wrong_trace),
-    )
-    .await;
+    let (right, wrong) = join(remote.ask(FIRST_BYTE, right), remote.ask(FIRST_BYTE, wrong)).await;
     for failure in [right.as_ref().err(), wrong.as_ref().err().filter(|_| wants_412)] {
         if let Some(failure) = failure.filter(|failure| failure.kind.is_passing()) {
             return Err(failure.clone());
         }
     }
-    let refused = wrong_trace.seen().answer.is_some_and(|answer| match wants_412 {
+    let answer = wrong.err().and_then(|failure| failure.answer);
+    let refused = answer.is_some_and(|answer| match wants_412 {
         true => answer.status == StatusCode::PRECONDITION_FAILED,
         false => answer.status.is_client_error() && answer.status != StatusCode::FORBIDDEN,
     });

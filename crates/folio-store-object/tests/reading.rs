@@ -248,3 +248,20 @@ fn many_threads_read_at_the_same_time() {
         }
     });
 }
+
+#[test]
+fn a_slow_server_is_waited_for_and_a_dead_connection_is_not() {
+    let fake = fake();
+    let options = fake.options().deadline(Duration::from_millis(1500)).retries(1);
+    let store = options.open(&fake.url("/o")).unwrap();
+    fake.lie(|_, reply| Reply { delay: Duration::from_millis(1000), ..reply });
+    assert_eq!(store.read_full_at(&mut [0; 10], 0).unwrap(), 10);
+    fake.requests();
+    fake.lie(|request, reply| match request.number {
+        0 => reply.sending(Sending::Silence),
+        _ => reply,
+    });
+    let began = Instant::now();
+    assert_eq!(store.read_full_at(&mut [0; 10], 0).unwrap(), 10);
+    assert!(began.elapsed() < Duration::from_millis(1400), "{:?}", began.elapsed());
+}
