@@ -65,21 +65,32 @@ fn bucket(test: &str) -> Option<Bucket> {
     let name = variable(test, "FOLIO_TEST_S3_BUCKET", "ceph")?;
     let key = variable(test, "FOLIO_TEST_S3_ACCESS_KEY", "ceph")?;
     let secret = variable(test, "FOLIO_TEST_S3_SECRET_KEY", "ceph")?;
-    let client = AmazonS3Builder::new()
-        .with_endpoint(&endpoint)
-        .with_allow_http(true)
-        .with_bucket_name(&name)
-        .with_access_key_id(&key)
-        .with_secret_access_key(&secret)
-        .build()
-        .unwrap();
+    let client = client(&endpoint, &name, &key, &secret);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     static TURN: Mutex<()> = Mutex::new(());
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     Some(Bucket { endpoint, name, key, secret, runtime, client, _turn })
 }
 
+fn client(endpoint: &str, bucket: &str, key: &str, secret: &str) -> AmazonS3 {
+    AmazonS3Builder::new()
+        .with_endpoint(endpoint)
+        .with_allow_http(true)
+        .with_bucket_name(bucket)
+        .with_access_key_id(key)
+        .with_secret_access_key(secret)
+        .build()
+        .unwrap()
+}
+
 impl Bucket {
+    /// The one beside it that keeps versions.
+    fn versions(mut self, name: String) -> Self {
+        self.client = client(&self.endpoint, &name, &self.key, &self.secret);
+        self.name = name;
+        self
+    }
+
     fn put(&self, key: &str, content: Vec<u8>) {
         let payload = PutPayload::from(content);
         let (key, options) = (Key::parse(key).unwrap(), object_store::PutOptions::default());
@@ -241,6 +252,22 @@ fn an_object_that_is_replaced_in_ceph_is_changed() {
         assert_eq!(error.kind(), ErrorKind::Changed, "{error}");
     }
     check_reads(&bucket.options().open(&bucket.url("replaced")).unwrap(), &bytes(5 << 20, 2));
+}
+
+#[test]
+fn the_old_version_is_read_on_from_a_bucket_that_keeps_it() {
+    let test = "the_old_version_is_read_on_from_a_bucket_that_keeps_it";
+    let Some(bucket) = bucket(test) else { return };
+    let Some(name) = variable(test, "FOLIO_TEST_S3_VERSIONS", "ceph") else { return };
+    let bucket = bucket.versions(name);
+    bucket.put("kept", bytes(1 << 20, 1));
+    let store = bucket.options().open(&bucket.url("kept")).unwrap();
+    assert_eq!(store.guarantee(), Guarantee::VersionId);
+    bucket.put("kept", bytes(2 << 20, 2));
+    check_reads(&store, &bytes(1 << 20, 1));
+    let newer = bucket.options().open(&bucket.url("kept")).unwrap();
+    check_reads(&newer, &bytes(2 << 20, 2));
+    assert_ne!(store.version(), newer.version());
 }
 
 #[test]
