@@ -15,6 +15,8 @@ pub struct Shelf {
     pub bytes: RwLock<Vec<u8>>,
     pub capabilities: Capabilities,
     pub version: Mutex<Option<String>>,
+    /// No two have the same.
+    pub number: u64,
     pub delay: Duration,
     /// A read returns no more at once.
     pub most: usize,
@@ -29,10 +31,13 @@ pub struct Shelf {
 
 impl Shelf {
     pub fn new(bytes: Vec<u8>) -> Self {
+        static COUNT: AtomicU64 = AtomicU64::new(1);
+        let sum: u64 = bytes.iter().fold(1, |sum, &byte| sum.wrapping_mul(31) ^ u64::from(byte));
         Self {
+            version: Mutex::new(Some(format!("{sum:x}"))),
+            number: COUNT.fetch_add(1, Ordering::SeqCst),
             bytes: RwLock::new(bytes),
             capabilities: Capabilities::new(Cost::Memory).fixed_version(true),
-            version: Mutex::new(Some("1".into())),
             delay: Duration::ZERO,
             most: usize::MAX,
             fails_from: AtomicU64::new(u64::MAX),
@@ -89,7 +94,7 @@ impl Store for Shelf {
     }
 
     fn identity(&self) -> Option<String> {
-        Some("a shelf".into())
+        Some(format!("shelf {}", self.number))
     }
 
     fn version(&self) -> Option<String> {
