@@ -22,6 +22,8 @@ use clap_complete::Shell;
 use folio::{Advice, HugePage, Protection};
 use rustix::param::page_size;
 
+use crate::packarguments::PACK_NOTES;
+pub use crate::packarguments::{Pack, PackOutput};
 use crate::runarguments::RUN_NOTES;
 pub use crate::runarguments::{OnFault, Run};
 use crate::size;
@@ -99,6 +101,14 @@ pub enum Command {
     #[command(after_help = RUN_NOTES)]
     Run(Run),
 
+    /// Pack a file so that it can be mapped compressed: seekable zstd
+    ///
+    /// Writes FILE.zst: zstd that any program decompresses, in frames that are decoded one by one,
+    /// and a table of them, so that `folio map` shows any part of it without the rest. OUT appears
+    /// when it is finished, or not at all.
+    #[command(after_help = PACK_NOTES)]
+    Pack(Pack),
+
     /// Print a shell's completion script
     Completions {
         /// The shell
@@ -108,7 +118,7 @@ pub enum Command {
     /// Print the man page, of folio or of one of its commands
     Man {
         /// The command; folio itself by default
-        #[arg(value_parser = ["map", "run", "completions", "man"])]
+        #[arg(value_parser = ["map", "run", "pack", "completions", "man"])]
         command: Option<String>,
     },
 }

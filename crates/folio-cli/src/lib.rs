@@ -17,7 +17,8 @@
 //!    [`hex`] and [`strip`]. [`raw`] writes bytes instead.
 //! 5. [`run`] looks at a program ([`program`]), has its library ready ([`preload`]), and becomes the
 //!    program ([`start`]).
-//! 6. A [`Failure`] is one line on standard error.
+//! 6. [`pack`] packs a file into one that appears when it is finished ([`newfile`]).
+//! 7. A [`Failure`] is one line on standard error.
 //!
 //! Standard output carries the result and nothing else; [`progress`] and failures go to standard
 //! error.
@@ -27,6 +28,9 @@ pub mod failure;
 pub mod generate;
 pub mod hex;
 pub mod map;
+pub mod newfile;
+pub mod pack;
+mod packarguments;
 pub mod preload;
 pub mod program;
 pub mod progress;
@@ -64,6 +68,7 @@ where
     let done = match &arguments.command {
         Command::Map(map) => map::run(map, arguments.color),
         Command::Run(run) => run::run(run, arguments.color),
+        Command::Pack(pack) => pack::run(pack, arguments.color),
         Command::Completions { shell } => generate::completions(*shell),
         Command::Man { command } => generate::man(command.as_deref()),
     };

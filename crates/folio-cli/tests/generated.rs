@@ -37,7 +37,7 @@ fn completions_know_every_option_and_are_valid_scripts() {
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let script = run(&["completions", shell]);
         assert_eq!((script.code, script.stderr.as_str()), (0, ""));
-        for option in options("map").into_iter().chain(options("run")) {
+        for option in options("map").into_iter().chain(options("run")).chain(options("pack")) {
             assert!(script.text().contains(&option), "{shell}: {option}");
         }
         if ["bash", "zsh", "fish"].contains(&shell)
@@ -71,7 +71,7 @@ fn bash_completes_options_and_their_values() {
 
 #[test]
 fn man_pages_have_every_option_and_render() {
-    for command in ["map", "run"] {
+    for command in ["map", "run", "pack"] {
         let page = run(&["man", command]);
         assert_eq!((page.code, page.stderr.as_str()), (0, ""));
         let source = page.text().replace("\\-", "-");
@@ -88,7 +88,7 @@ fn man_pages_have_every_option_and_render() {
         assert!(source.contains(part), "no {part} in {source}");
     }
     assert!(!source.contains("EXTRA") && !source.contains("v0."), "{source}");
-    for arguments in [&[][..], &["map"], &["run"], &["completions"], &["man"]] {
+    for arguments in [&[][..], &["map"], &["run"], &["pack"], &["completions"], &["man"]] {
         let page = run(&[&["man"], arguments].concat());
         match accepts("man", &["-l", "-"], &page.stdout) {
             Some(rendered) => assert!(rendered.contains("DESCRIPTION"), "{rendered}"),

@@ -26,6 +26,8 @@ const MIN_BLOCK_PACKED_BYTES: u64 = 3;
 /// Entries are read so many at a time: memory grows with what is really there.
 const STEP: u64 = 64 << 10;
 
+const PACK_AGAIN: &str = "pack it again (zstd -dc FILE | folio pack - -o OUT)";
+
 /// What the table says.
 #[derive(Debug)]
 pub(crate) struct SeekTable {
@@ -61,7 +63,7 @@ impl SeekTable {
         }
         if word(&footer, 5) != SEEKABLE {
             return Err(error(ErrorKind::Unsupported, &name, "it has no seek table at its end")
-                .advice("decompress it (zstd -d) and pack it again (folio pack)"));
+                .advice(PACK_AGAIN));
         }
         if footer[4] & RESERVED != 0 {
             return corrupt("its seek table has flags that do not exist");
@@ -127,7 +129,7 @@ fn check(name: &str, packed: u64, decoded: u64) -> Result<()> {
             name,
             "its frames are of more than 64 MiB, and each would be decoded as a whole",
         )
-        .advice("decompress it (zstd -d) and pack it again (folio pack)"));
+        .advice(PACK_AGAIN));
     }
     Ok(())
 }

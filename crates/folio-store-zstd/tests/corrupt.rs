@@ -132,8 +132,8 @@ fn zstd_without_a_seek_table_is_refused_with_the_way_out() {
     assert_eq!(error.kind(), ErrorKind::Unsupported);
     assert_eq!(
         error.to_string(),
-        "cannot open shelf: it has no seek table at its end: decompress it (zstd -d) and pack it \
-         again (folio pack)",
+        "cannot open shelf: it has no seek table at its end: pack it again (zstd -dc FILE | folio \
+         pack - -o OUT)",
     );
     let mut cut = packed(&text(100_000), 4096);
     cut.truncate(cut.len() - 1);
