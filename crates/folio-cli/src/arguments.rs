@@ -15,15 +15,16 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use clap::builder::PossibleValue;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, ColorChoice, CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
-use folio::{Advice, HugePage, Protection};
+use folio::{HugePage, Protection};
 use rustix::param::page_size;
 
+pub use crate::namedadvice::NamedAdvice;
 use crate::packarguments::PACK_NOTES;
 pub use crate::packarguments::{Pack, PackOutput};
+pub use crate::pagingarguments::{MEMORY_BYTES, Paging, PolicyName};
 use crate::runarguments::RUN_NOTES;
 pub use crate::runarguments::{OnFault, Run};
 use crate::size;
@@ -42,6 +43,9 @@ Examples:
   folio map --output raw FILE | sha256sum     the mapped bytes themselves
   folio map --anonymous 64M --huge --or-base  memory in huge pages, if any
   folio map --length 4K /dev/zero             a device
+  folio map s3://bucket/genome.fa             an object far away
+  folio map --offset 10G big.log.zst          a part of a packed file (folio pack)
+  folio map --memory 256M -t all FILE         a file in no more memory than this
 
 Sizes:
   4096, 4K, 4KiB, 2MiB, 1G (1024 each), 10GB (1000 each), 0x1000
@@ -177,54 +181,14 @@ pub enum Lock {
     OnFault,
 }
 
-/// An advice by its name on the command line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct NamedAdvice(pub Advice);
-
-const ADVICE: [(NamedAdvice, &str, &str); 16] = [
-    (NamedAdvice(Advice::Normal), "normal", "the default read-ahead"),
-    (NamedAdvice(Advice::Random), "random", "no read-ahead"),
-    (NamedAdvice(Advice::Sequential), "sequential", "much read-ahead"),
-    (NamedAdvice(Advice::WillNeed), "will-need", "start reading now"),
-    (NamedAdvice(Advice::Cold), "cold", "first candidates for eviction"),
-    (NamedAdvice(Advice::PageOut), "page-out", "evict now"),
-    (NamedAdvice(Advice::PopulateRead), "populate-read", "bring in for reading"),
-    (NamedAdvice(Advice::PopulateWrite), "populate-write", "bring in for writing"),
-    (NamedAdvice(Advice::HugePages), "huge-pages", "transparent huge pages"),
-    (NamedAdvice(Advice::NoHugePages), "no-huge-pages", "base pages only"),
-    (NamedAdvice(Advice::Collapse), "collapse", "make transparent huge pages now"),
-    (NamedAdvice(Advice::Mergeable), "mergeable", "share equal pages (KSM)"),
-    (NamedAdvice(Advice::Unmergeable), "unmergeable", "undo mergeable"),
-    (NamedAdvice(Advice::DontDump), "dont-dump", "leave out of core dumps"),
-    (NamedAdvice(Advice::DoDump), "do-dump", "undo dont-dump"),
-    (NamedAdvice(Advice::SoftOffline), "soft-offline", "move off the physical pages; needs root"),
-];
-
-static ADVICE_VALUES: [NamedAdvice; 16] = {
-    let mut values = [NamedAdvice(Advice::Normal); 16];
-    let mut index = 0;
-    while index < values.len() {
-        values[index] = ADVICE[index].0;
-        index += 1;
-    }
-    values
-};
-
-impl ValueEnum for NamedAdvice {
-    fn value_variants<'a>() -> &'a [Self] {
-        &ADVICE_VALUES
-    }
-
-    fn to_possible_value(&self) -> Option<PossibleValue> {
-        let (_, name, help) = ADVICE.iter().find(|(advice, ..)| advice == self)?;
-        Some(PossibleValue::new(*name).help(*help))
-    }
-}
-
 /// `folio map`.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 pub struct Map {
-    /// A file or device; - for a file on standard input; with --anonymous a size
+    /// A file, device, URL, process:PID or zero:SIZE; - for a file on standard input; with
+    /// --anonymous a size
+    ///
+    /// An object at s3://, gs://, az://, http:// or https://, the memory of a process, and files that
+    /// are packed, as zstd by `folio pack` or by bgzip, are mapped by a pager.
     #[arg(value_name = "SOURCE", value_hint = ValueHint::FilePath)]
     pub source: PathBuf,
 
@@ -308,6 +272,10 @@ pub struct Map {
     /// before.
     #[arg(long, value_name = "ADVICE", help_heading = "Pages")]
     pub advise: Vec<NamedAdvice>,
+
+    /// How a pager maps it.
+    #[command(flatten)]
+    pub paging: Paging,
 
     /// Touch none, first, all, or random:N pages [default: first]
     #[arg(short, long, value_name = "PAGES", help_heading = "What to do with it")]
@@ -395,6 +363,7 @@ impl Map {
                 "with --anonymous SOURCE is a size, and '{source}' is none: {error}"
             ));
         }
+        self.check_paging()?;
         if self.output == Output::Raw && self.bytes.is_some() {
             return Err("--output raw writes all bytes: choose them with --offset and --length \
                         instead of --bytes"
@@ -476,15 +445,6 @@ mod tests {
     }
 
     #[test]
-    fn every_advice_of_the_library_has_a_name() {
-        for advice in Advice::ALL {
-            assert!(ADVICE_VALUES.contains(&NamedAdvice(advice)), "{advice:?}");
-            let name = NamedAdvice(advice).to_possible_value().unwrap().get_name().to_owned();
-            assert_eq!(map(&format!("f --advise {name}")).unwrap().advise, [NamedAdvice(advice)]);
-        }
-    }
-
-    #[test]
     fn a_file_is_read_shared_and_touched_once_by_default() {
         let file = map("f").unwrap();
         assert_eq!(file.protection(), Protection::READ);
@@ -502,6 +462,23 @@ mod tests {
         assert_eq!(memory.protection(), Protection::READ | Protection::WRITE);
         assert!(memory.is_private());
         assert!(!map("--anonymous 2M --shared").unwrap().is_private());
+    }
+
+    #[test]
+    fn what_a_pager_maps_is_known_by_its_name_or_by_what_is_asked_for() {
+        for line in [
+            "zero:64G -t random:1000 -m 1M",
+            "s3://b/k --advise random --advise will-need",
+            "process:1 -o 0x1000 -l 4K",
+            "f -m 1M --granule 4K --policy clock -p r",
+        ] {
+            let map = map(line).unwrap();
+            assert!(map.place().unwrap().is_store() || map.paging.is_wanted(), "{line}");
+        }
+        let file = map("f --as-is").unwrap();
+        assert!(!file.paging.is_wanted());
+        assert_eq!(file.paging.memory_bytes(), MEMORY_BYTES);
+        assert!(map("./zero:64G --lock").is_ok());
     }
 
     #[test]
@@ -544,6 +521,30 @@ mod tests {
             "-a 4K --beyond-end",
             "-a 4K --droppable --shared",
             "-a 4K --sync",
+            "-a 4K --memory 1M",
+            "-a 4K --granule 4K",
+            "-a 4K --policy clock",
+            "-a 4K --as-is",
+            "f --granule 3K",
+            "f --granule 4M",
+            "f --policy lru",
+            "f --memory much",
+            "f --memory 1M --shared",
+            "f --granule 64K --populate",
+            "f --policy sieve --lock",
+            "s3://b/k --private",
+            "https://h/x --near 1M",
+            "zero:1G --no-reserve",
+            "zero:1G --sync",
+            "zero:1G --transparent-huge",
+            "zero:1G --advise collapse",
+            "zero:1G --beyond-end --length 2G",
+            "zero:1G -p rw",
+            "zero:much",
+            "process:1",
+            "process:1 --offset 4K",
+            "process:none --offset 4K --length 4K",
+            "ftp://h/x",
             "-a f",
         ] {
             assert!(map(line).is_err(), "{line}");
