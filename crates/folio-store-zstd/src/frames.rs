@@ -15,7 +15,7 @@ pub(crate) struct Frames {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Decoded {
-    /// All but the last one hold so many bytes, and that holds no more.
+    /// All but the last one hold so many bytes, and that holds no more; behind it are empty ones.
     Regular { frame_bytes: u64, len: u64 },
     /// Where each begins, and where the last one ends.
     Irregular(Vec<u64>),
@@ -43,8 +43,10 @@ impl Frames {
             {
                 *len = end;
             }
+            Decoded::Regular { frame_bytes: 1.., .. } if decoded_bytes == 0 => {}
             Decoded::Regular { frame_bytes, len } => {
-                let mut starts: Vec<u64> = (0..count).map(|index| index * *frame_bytes).collect();
+                let start = |index: u64| index.saturating_mul(*frame_bytes).min(*len);
+                let mut starts: Vec<u64> = (0..count).map(start).collect();
                 starts.extend([*len, end]);
                 self.decoded = Decoded::Irregular(starts);
             }
@@ -99,7 +101,7 @@ impl Frames {
     pub(crate) fn decoded(&self, index: usize) -> Range<u64> {
         match &self.decoded {
             Decoded::Regular { frame_bytes, len } => {
-                let start = index as u64 * frame_bytes;
+                let start = frame_bytes.saturating_mul(index as u64).min(*len);
                 start..start.saturating_add(*frame_bytes).min(*len)
             }
             Decoded::Irregular(starts) => starts[index]..starts[index + 1],
@@ -119,11 +121,15 @@ mod tests {
         fn every_byte_is_in_one_frame_and_frames_follow_each_other(
             lengths in prop_oneof![
                 prop::collection::vec(0..5_u64, 0..20),
-                (1..9_usize, 1..9_u64, 0..9_u64).prop_map(|(count, each, last)| {
-                    let mut lengths = vec![each; count];
-                    lengths.push(last.min(each));
-                    lengths
-                }),
+                (1..9_usize, 1..9_u64, 0..9_u64, 0..3_usize, any::<bool>()).prop_map(
+                    |(count, each, last, empty, more)| {
+                        let mut lengths = vec![each; count];
+                        lengths.push(last.min(each));
+                        lengths.extend(vec![0; empty]);
+                        lengths.extend(more.then_some(each));
+                        lengths
+                    },
+                ),
             ],
             first in 0..3_u64,
         ) {
@@ -149,14 +155,14 @@ mod tests {
     #[test]
     fn frames_of_one_length_are_regular_and_cost_one_number_each() {
         let mut frames = Frames::starting_at(0);
-        for length in [4096, 4096, 4096, 17] {
+        for length in [4096, 4096, 4096, 17, 0, 0] {
             frames.push(100, length).unwrap();
         }
         assert_eq!(frames.regular_bytes(), Some(4096));
         assert!(matches!(frames.decoded, Decoded::Regular { .. }));
         frames.push(100, 4096).unwrap();
         assert_eq!(frames.regular_bytes(), None);
-        assert_eq!(frames.decoded(4), 12305..16401);
+        assert_eq!(frames.decoded(6), 12305..16401);
     }
 
     #[test]
