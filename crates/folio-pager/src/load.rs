@@ -61,7 +61,7 @@ impl Region {
         let ahead = matches!(why, Why::Ahead { .. });
         for granule in granules.clone() {
             ledger.insert(self.key(granule), self.granule() as u64, ahead);
-            if self.keeps || self.arrives_dirty() {
+            if self.arrives_dirty(granule) {
                 ledger.soil(self.key(granule), self.all_units());
             }
         }
@@ -85,7 +85,7 @@ impl Region {
         drop(ledger);
         for granule in granules.clone() {
             let state = if marker == Some(granule) { State::Standby } else { State::Resident };
-            self.settle(granule, state, self.keeps || write || self.arrives_dirty());
+            self.settle(granule, state, write || self.arrives_dirty(granule));
         }
         core.room_again();
         core.dirtied(dirty);
@@ -98,13 +98,18 @@ impl Region {
 
     /// Whether the pages need no protection, since all of the granule counts as written.
     fn arrives_writable(&self, why: Why) -> bool {
-        self.arrives_dirty()
+        self.arrives_unprotected()
             || (matches!(why, Why::Touch { write: true, .. }) && self.all_units() == 1)
     }
 
-    /// Whether all of a granule counts as written from the start.
-    fn arrives_dirty(&self) -> bool {
+    /// Whether pages come without protection, since there is no room for the copy that it takes.
+    fn arrives_unprotected(&self) -> bool {
         self.is_writable() && self.tight
+    }
+
+    /// Whether all of a granule is to be written to the store, come what may.
+    fn arrives_dirty(&self, granule: usize) -> bool {
+        self.arrives_unprotected() || (self.keeps && !self.word(granule).seen().is_kept())
     }
 
     /// Steps 3 and 4. Returns what is left on standby.
@@ -220,7 +225,7 @@ impl Region {
             let Some(entry) = ledger.entry_of(key) else { unreachable!("{key:?} is on standby") };
             let ahead = core::mem::take(&mut entry.ahead);
             let slot = entry.slot.take();
-            if self.arrives_dirty() {
+            if self.arrives_unprotected() {
                 ledger.soil(key, self.all_units());
             }
             (slot, ledger.entry_of(key).is_some_and(|entry| entry.units != 0), ahead)
@@ -235,7 +240,7 @@ impl Region {
         let charged = copies && room > 2 * sys::PAGE as u64 && core.make_room(room).is_ok();
         // SAFETY: the slot is ours, and so are the addresses, whose pages are missing.
         let result =
-            unsafe { core.mechanism.install(from, to, !self.arrives_dirty(), self.manner()) };
+            unsafe { core.mechanism.install(from, to, !self.arrives_unprotected(), self.manner()) };
         if charged {
             let mut ledger = lock(&core.ledger);
             ledger.under_way -= 1;

@@ -41,8 +41,10 @@ impl Drop for Mapped {
         if std::process::id() != self.process {
             return;
         }
-        // Whoever wants to hear of a failure flushes first.
-        let _ = self.region.save_range(&(0..self.region.granules()));
+        if !self.region.private {
+            // Whoever wants to hear of a failure flushes first.
+            let _ = self.region.save_range(&(0..self.region.granules()));
+        }
         // SAFETY: taken once, here; the field is not touched again.
         let hook = unsafe { ManuallyDrop::take(&mut self.hook) };
         self.region.close(hook);
@@ -70,7 +72,8 @@ pub struct Paged {
 }
 
 /// A mapping of a store, for reading and writing. Made by
-/// [`MapOptions::shared`](crate::MapOptions::shared).
+/// [`MapOptions::shared`](crate::MapOptions::shared) and
+/// [`MapOptions::private`](crate::MapOptions::private).
 ///
 /// Others may write the same bytes at any time, so they are touched by copying, or through a raw pointer.
 /// Bytes that were written are in the store after [`flush`](Self::flush); dropping the last mapping writes
@@ -425,7 +428,8 @@ impl PagedMut {
     }
 
     /// Returns when all that was written to a range before is in the store, and the store has made it
-    /// last ([`Store::sync`](folio_store::Store::sync)).
+    /// last ([`Store::sync`](folio_store::Store::sync)). For a private mapping, whose changes nobody
+    /// else sees, there is nothing to be done.
     ///
     /// # Errors
     /// [`ErrorKind::OutOfRange`]; [`ErrorKind::Fault`] where writing failed, now or in the background
@@ -435,6 +439,9 @@ impl PagedMut {
         let range = self.resolve("flush", range)?;
         let region = self.region();
         let granules = region.granules_of(&range);
+        if region.private {
+            return Ok(());
+        }
         let saved = region.save_range(&granules);
         let synced = region.sync();
         saved.and(synced).map_err(|fault| Error::fault_of("flush", fault))?;

@@ -1,9 +1,11 @@
 //! A pager: many mappings, one budget.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 
-use folio_store::Store;
+use folio_store::{FileStore, Overlay, Store};
+use rustix::fs::{Mode, OFlags};
 
 use crate::Budget;
 use crate::core::Core;
@@ -11,7 +13,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::load::RUN_BYTES;
 use crate::lock;
 use crate::paged::{Mapped, Paged, PagedMut};
-use crate::region::{Plan, Region};
+use crate::region::{Plan, Region, Way};
 use crate::statistics::Statistics;
 use crate::sys::PAGE;
 
@@ -45,7 +47,7 @@ impl Pager {
 
     /// Maps a store in another way.
     pub fn options(&self) -> MapOptions<'_> {
-        MapOptions { pager: self, granule_bytes: None, offset: 0, length: None }
+        MapOptions { pager: self, granule_bytes: None, offset: 0, length: None, spill: None }
     }
 
     /// The budget.
@@ -91,6 +93,7 @@ pub struct MapOptions<'a> {
     granule_bytes: Option<usize>,
     offset: u64,
     length: Option<usize>,
+    spill: Option<PathBuf>,
 }
 
 impl MapOptions<'_> {
@@ -122,7 +125,7 @@ impl MapOptions<'_> {
     /// [`ErrorKind::Invalid`] for a granule that is none, [`ErrorKind::Os`] where the kernel has no
     /// addresses.
     pub fn map(self, store: impl Store + 'static) -> Result<Paged> {
-        let (mapped, range) = self.mapped(Arc::new(store), false, false)?;
+        let (mapped, range) = self.mapped(Arc::new(store), Way::Read)?;
         Ok(Paged::new(mapped, range))
     }
 
@@ -137,21 +140,66 @@ impl MapOptions<'_> {
             return Err(Error::new(ErrorKind::ReadOnly, "map", store.name(), reason)
                 .advice("map it private, or for reading"));
         }
-        let (mapped, range) = self.mapped(Arc::new(store), true, false)?;
+        let (mapped, range) = self.mapped(Arc::new(store), Way::Shared)?;
         Ok(PagedMut::new(mapped, range))
+    }
+
+    /// Keeps what private mappings and snapshots have no room for in a file in this directory; by default
+    /// the one for temporary files ([`std::env::temp_dir`]). The file has no name.
+    pub fn spill_directory(mut self, path: impl Into<PathBuf>) -> Self {
+        self.spill = Some(path.into());
+        self
+    }
+
+    /// Maps a store for reading and writing; changes stay with the mapping. What exceeds the budget goes
+    /// to a temporary file.
+    ///
+    /// # Errors
+    /// As [`map`](Self::map); [`ErrorKind::Fault`] where no temporary file can be made.
+    pub fn private(self, store: impl Store + 'static) -> Result<PagedMut> {
+        let over = Arc::new(self.overlay(store)?);
+        let (mapped, range) = self.mapped(over, Way::Private)?;
+        Ok(PagedMut::new(mapped, range))
+    }
+
+    /// Maps a store for reading, and loads each byte of it once: it is kept, in a temporary file where
+    /// the budget has no room. So the bytes do not change once they have been seen, and can be had as a
+    /// slice ([`Paged::as_slice`]), whatever others do to the store. They need not be of one moment: each
+    /// granule is as it was when it was first touched.
+    ///
+    /// # Errors
+    /// As [`private`](Self::private).
+    pub fn snapshot(self, store: impl Store + 'static) -> Result<Paged> {
+        let over = Arc::new(self.overlay(store)?);
+        let (mapped, range) = self.mapped(over, Way::Snapshot)?;
+        Ok(Paged::new(mapped, range))
+    }
+
+    fn overlay<S: Store>(&self, store: S) -> Result<Overlay<S, FileStore>> {
+        let directory = self.spill.clone().unwrap_or_else(std::env::temp_dir);
+        let name = format!("a temporary file in {}", directory.display());
+        let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
+        let file = rustix::fs::open(&directory, flags, Mode::RUSR | Mode::WUSR);
+        let file = file.map_err(|errno| {
+            let error = folio_store::Error::os("make", name.as_str(), &errno.into());
+            Error::store("map", error.advice("name another directory with spill_directory"))
+        })?;
+        FileStore::from_file(file.into(), name)
+            .and_then(|upper| Overlay::new(store, upper))
+            .map_err(|error| Error::store("map", error))
     }
 
     pub(crate) fn mapped(
         &self,
         store: Arc<dyn Store>,
-        writable: bool,
-        keeps: bool,
+        way: Way,
     ) -> Result<(Arc<Mapped>, std::ops::Range<usize>)> {
         let core = &self.pager.core;
         let len = store.len().map_err(|error| Error::store("map", error))?;
         let range = self.range_within(len, &store)?;
-        let Some(identity) = store.identity().filter(|_| !keeps) else {
-            let mapped = Mapped::new(self.region(store, len, writable, keeps)?);
+        let Some(identity) = store.identity().filter(|_| matches!(way, Way::Read | Way::Shared))
+        else {
+            let mapped = Mapped::new(self.region(store, len, way)?);
             return Ok((Arc::new(mapped), range));
         };
         let mut objects = lock(&core.objects);
@@ -159,7 +207,7 @@ impl MapOptions<'_> {
         let known = known.filter(|mapped| mapped.region().len == len);
         let mapped = match known {
             Some(mapped) => {
-                if writable && !mapped.region().make_writable(store) {
+                if way == Way::Shared && !mapped.region().make_writable(store) {
                     let name = mapped.region().name.as_str();
                     let reason = "slices of it may be in use";
                     return Err(Error::new(ErrorKind::NotStable, "map", name, reason)
@@ -168,7 +216,7 @@ impl MapOptions<'_> {
                 mapped
             }
             None => {
-                let mapped = Arc::new(Mapped::new(self.region(store, len, writable, keeps)?));
+                let mapped = Arc::new(Mapped::new(self.region(store, len, way)?));
                 objects.retain(|_, mapped| mapped.strong_count() > 0);
                 objects.insert(identity, Arc::downgrade(&mapped));
                 mapped
@@ -199,8 +247,7 @@ impl MapOptions<'_> {
         &self,
         store: Arc<dyn Store>,
         len: u64,
-        writable: bool,
-        keeps: bool,
+        way: Way,
     ) -> Result<(Arc<Region>, folio::pagehook::PageHook)> {
         let core = &self.pager.core;
         let limit = core.budget.limit_bytes();
@@ -218,7 +265,7 @@ impl MapOptions<'_> {
             return Err(Error::new(ErrorKind::Budget, "map", store.name(), reason)
                 .advice("raise the budget, or take smaller granules"));
         }
-        Region::new(core, Plan { store, granule, len, writable, keeps })
+        Region::new(core, Plan { store, granule, len, way })
     }
 
     fn best_granule(&self, store: &Arc<dyn Store>, len: u64, limit: u64) -> usize {

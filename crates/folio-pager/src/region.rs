@@ -54,6 +54,8 @@ pub(crate) struct Region {
     pub(crate) tight: bool,
     /// What is loaded is written to the store as if it were dirty, so that it is loaded once.
     pub(crate) keeps: bool,
+    /// Changes end with the mapping.
+    pub(crate) private: bool,
     words: Box<[Word]>,
     /// Slices of the bytes have been given out: zeros that stand in must stay.
     pub(crate) sliced: AtomicBool,
@@ -82,8 +84,16 @@ pub(crate) struct Plan {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) granule: usize,
     pub(crate) len: u64,
-    pub(crate) writable: bool,
-    pub(crate) keeps: bool,
+    pub(crate) way: Way,
+}
+
+/// In which way an object is mapped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    Read,
+    Shared,
+    Private,
+    Snapshot,
 }
 
 /// Attends to the faults of a region.
@@ -117,7 +127,10 @@ impl Region {
             id,
             core: core.clone(),
             capabilities: plan.store.capabilities(),
-            writer: if plan.writable { plan.store.clone().into() } else { OnceLock::new() },
+            writer: match plan.way {
+                Way::Shared | Way::Private => plan.store.clone().into(),
+                Way::Read | Way::Snapshot => OnceLock::new(),
+            },
             store: plan.store,
             name,
             len: plan.len,
@@ -125,7 +138,8 @@ impl Region {
             granule_shift,
             unit_shift: granule_shift.saturating_sub(6).max(sys::PAGE.trailing_zeros()),
             tight: core.budget.limit_bytes() < 64 * plan.granule as u64,
-            keeps: plan.keeps,
+            keeps: plan.way == Way::Snapshot,
+            private: matches!(plan.way, Way::Private | Way::Snapshot),
             words: words(whole >> granule_shift),
             sliced: AtomicBool::new(false),
             failures: AtomicU32::new(0),

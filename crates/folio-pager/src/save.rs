@@ -123,6 +123,9 @@ impl Core {
         let mut ledger = lock(&self.ledger);
         for claimed in run {
             ledger.clean(claimed.key());
+            if region.keeps {
+                region.word(claimed.granule).keep();
+            }
         }
         region.count(|counters| &counters.write_backs, run.len() as u64);
         Ok(())

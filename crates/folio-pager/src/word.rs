@@ -18,14 +18,18 @@
 //!   or being saved are dirty.
 //! - Pins keep a granule resident: it is neither evicted nor rested while there are any.
 //!
-//! Bits: 0..3 state, 3 somebody waits, 4 dirty, 5..32 pins.
+//! - Kept: the granule's bytes have been written to the store once, which counts for mappings that load
+//!   each granule from its origin once.
+//!
+//! Bits: 0..3 state, 3 somebody waits, 4 dirty, 5 kept, 6..32 pins.
 
 use crate::sync::{AtomicU32, Ordering};
 
 const STATE: u32 = 0b111;
 const WAITED: u32 = 1 << 3;
 const DIRTY: u32 = 1 << 4;
-const PIN: u32 = 1 << 5;
+const KEPT: u32 = 1 << 5;
+const PIN: u32 = 1 << 6;
 
 /// Where a granule's bytes are, or what is being done about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +65,10 @@ impl Seen {
 
     pub(crate) fn is_dirty(self) -> bool {
         self.0 & DIRTY != 0
+    }
+
+    pub(crate) fn is_kept(self) -> bool {
+        self.0 & KEPT != 0
     }
 
     pub(crate) fn is_waited_for(self) -> bool {
@@ -124,6 +132,11 @@ impl Word {
     /// or evicts it meanwhile (by the ledger's lock).
     pub(crate) fn soil(&self) -> Result<Seen, Seen> {
         self.update(|seen| (seen.state() == State::Resident).then(|| seen.dirty(true)))
+    }
+
+    /// Notes that the bytes have been written to the store. By the thread that has claimed the granule.
+    pub(crate) fn keep(&self) {
+        self.0.fetch_or(KEPT, Ordering::AcqRel);
     }
 
     /// Announces a wait, unless the word has changed since it was seen.

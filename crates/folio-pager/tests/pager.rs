@@ -31,7 +31,7 @@ fn more_is_mapped_than_the_budget_holds() {
             let map = pager.options().granule(granule).map(Ram::fixed(bytes.clone())).unwrap();
             let slice = map.as_slice().unwrap();
             let mut random = Random(7);
-            for _ in 0..20_000 {
+            for _ in 0..5000 {
                 let at = random.below(slice.len());
                 assert_eq!(slice[at], bytes[at], "{at}");
             }
@@ -210,4 +210,44 @@ fn two_mappings_of_an_object_are_coherent() {
     drop(writer);
     drop(reader);
     assert_eq!(&store.content()[100..104], b"abcd");
+}
+
+#[test]
+fn private_changes_stay_with_the_mapping_however_small_the_budget() {
+    let mut bytes = pattern(2_000_001);
+    let store = Ram::new(bytes.clone());
+    for granule in [4096, 65536] {
+        let pager = pager(2 * granule as u64 + (granule as u64 * 10));
+        let map = pager.options().granule(granule).private(store.clone()).unwrap();
+        let mut random = Random(5);
+        for _ in 0..1000 {
+            let at = random.below(bytes.len() - 3000);
+            let new: Vec<u8> = (0..random.below(3000)).map(|_| random.next() as u8).collect();
+            map.write_at(at, &new).unwrap();
+            bytes[at..at + new.len()].copy_from_slice(&new);
+        }
+        let mut all = vec![0; bytes.len()];
+        map.read_at(0, &mut all).unwrap();
+        assert!(all == bytes);
+        assert!(pager.statistics().evictions > 0);
+        bytes = store.content();
+    }
+    assert!(bytes == pattern(2_000_001));
+}
+
+#[test]
+fn a_snapshot_does_not_change_whatever_becomes_of_the_store() {
+    let bytes = pattern(1_000_001);
+    let store = Ram::new(bytes.clone());
+    let pager = pager(128 << 10);
+    let map = pager.options().granule(4096).snapshot(store.clone()).unwrap();
+    let slice = map.as_slice().unwrap();
+    assert!(slice[..500_000] == bytes[..500_000]);
+    store.0.bytes.lock().unwrap().fill(9);
+    assert!(slice[..500_000] == bytes[..500_000]);
+    assert!(slice[700_000..].iter().all(|byte| *byte == 9));
+    store.0.bytes.lock().unwrap().truncate(10);
+    assert!(slice[..500_000] == bytes[..500_000]);
+    map.check().unwrap();
+    assert_eq!(pager.map(store).unwrap().as_slice().unwrap_err().kind(), ErrorKind::NotStable);
 }
