@@ -76,12 +76,13 @@ mod workers;
 
 pub use budget::Budget;
 pub use error::{Error, ErrorKind, Fault, Result};
+/// What paging cost, as [`Paged::statistics`] and [`Pager::statistics`] return it.
+pub use folio_stat::Paging;
 pub use paged::{Paged, PagedMut, Residency};
 pub use pager::{MapOptions, Pager};
 pub use pin::Pinned;
 pub use policy::Replacement;
 pub use prefetch::Prefetch;
-pub use statistics::{STALL_BUCKETS, Statistics};
 
 use std::sync::{Mutex, MutexGuard};
 

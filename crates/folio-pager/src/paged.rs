@@ -9,6 +9,7 @@ use std::sync::atomic::Ordering::Release;
 
 use folio::Advice;
 use folio::pagehook::PageHook;
+use folio_stat::Paging;
 
 use crate::error::{Error, ErrorKind, Fault, Result};
 use crate::lock;
@@ -16,7 +17,6 @@ use crate::pin::Pinned;
 use crate::prefetch::Prefetch;
 use crate::readahead::Pattern;
 use crate::region::Region;
-use crate::statistics::Statistics;
 
 /// A region while somebody has a mapping of it.
 pub(crate) struct Mapped {
@@ -268,7 +268,7 @@ macro_rules! mapping {
 
             /// What the object's mappings cost so far.
             #[must_use]
-            pub fn statistics(&self) -> Statistics {
+            pub fn statistics(&self) -> Paging {
                 self.region().counters.statistics()
             }
 

@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 
+use folio_stat::Paging;
 use folio_store::{FileStore, Overlay, Store};
 use rustix::fs::{Mode, OFlags};
 
@@ -14,7 +15,6 @@ use crate::load::RUN_BYTES;
 use crate::lock;
 use crate::paged::{Mapped, Paged, PagedMut};
 use crate::region::{Plan, Region, Way};
-use crate::statistics::Statistics;
 use crate::sys::PAGE;
 
 /// Maps stores, in no more memory than its budget allows. Clones are the same pager.
@@ -65,7 +65,7 @@ impl Pager {
 
     /// What all its mappings cost so far.
     #[must_use]
-    pub fn statistics(&self) -> Statistics {
+    pub fn statistics(&self) -> Paging {
         self.core.counters.statistics()
     }
 

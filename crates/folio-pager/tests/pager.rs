@@ -251,3 +251,24 @@ fn a_snapshot_does_not_change_whatever_becomes_of_the_store() {
     map.check().unwrap();
     assert_eq!(pager.map(store).unwrap().as_slice().unwrap_err().kind(), ErrorKind::NotStable);
 }
+
+#[test]
+fn granules_of_2_mib_are_huge_pages_where_the_kernel_has_some() {
+    let enabled = "/sys/kernel/mm/transparent_hugepage/enabled";
+    let enabled = std::fs::read_to_string(enabled).unwrap_or_default();
+    let pager = pager(16 << 20);
+    let map = pager.options().granule(2 << 20).map(Ram::fixed(pattern(8 << 20))).unwrap();
+    if enabled.is_empty() || enabled.contains("[never]") || pager.mechanism() != "userfaultfd" {
+        eprintln!(
+            "skipped: granules_of_2_mib_are_huge_pages_where_the_kernel_has_some: {enabled:?}, {}",
+            pager.mechanism()
+        );
+        return;
+    }
+    assert!(map.as_slice().unwrap().iter().step_by(4096).filter(|byte| **byte != 0).count() > 0);
+    let smaps = std::fs::read_to_string("/proc/self/smaps").unwrap();
+    let start = format!("{:x}-", map.as_ptr().addr());
+    let part = smaps.split_once(&start).unwrap().1;
+    let huge = part.lines().find_map(|line| line.strip_prefix("AnonHugePages:")).unwrap();
+    assert_eq!(huge.trim(), "8192 kB");
+}

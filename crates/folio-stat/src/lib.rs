@@ -21,6 +21,7 @@
 //!   are in memory ([`Residency`]).
 //! - [`PageCache`] is what the kernel keeps of a file in memory, mapped or not.
 //! - [`FaultCount`] and [`FaultScope`] count page faults.
+//! - [`Paging`] is what a pager in user space, which counts by itself, has done.
 //!
 //! Everything works on addresses, pids and file descriptors; nothing here maps memory for good or
 //! touches a page of anybody's. Newer kernels answer quicker and know more; what an older one
@@ -36,6 +37,7 @@ pub mod flag;
 pub mod mapping;
 pub mod page_cache;
 pub mod pages;
+pub mod paging;
 pub mod process;
 pub mod protection;
 pub mod residency;
@@ -60,6 +62,8 @@ pub use mapping::Mapping;
 pub use page_cache::PageCache;
 #[doc(inline)]
 pub use pages::Pages;
+#[doc(inline)]
+pub use paging::Paging;
 #[doc(inline)]
 pub use process::{Process, Via};
 #[doc(inline)]
