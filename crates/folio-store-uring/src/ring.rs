@@ -283,16 +283,20 @@ mod tests {
         let Some(mut ring) = ring() else { return };
         let file = file(b"bytes");
         let mut buf = [0; 4];
-        {
-            let entry = opcode::Read::new(types::Fd(file.as_raw_fd()), buf.as_mut_ptr(), 4);
-            ring.empty = false;
-            let mut flight = Flight { ring: &mut ring.ring, queued: 0 };
-            // SAFETY: it is never submitted.
-            unsafe { flight.ring.submission().push(&entry.build()) }.unwrap();
-            flight.queued += 1;
-        }
+        let descriptor = ring.ring.as_raw_fd();
+        let other = File::open("/dev/null").unwrap();
+        // SAFETY: a descriptor is made; `kept` is closed below.
+        let kept = unsafe { libc::dup(descriptor) };
+        // SAFETY: the ring's number stands for another file for a while; its memory stays.
+        unsafe { libc::dup2(other.as_raw_fd(), descriptor) };
+        let first = ring.read(&file, &mut [Part::new(&mut buf, 0)]).unwrap_err();
+        // SAFETY: the number stands for the ring again, as its owner expects.
+        unsafe { libc::dup2(kept, descriptor) };
+        // SAFETY: made above, and used by nobody.
+        unsafe { libc::close(kept) };
         let mut other = [0; 4];
-        assert!(ring.read(&file, &mut [Part::new(&mut other, 0)]).is_err());
+        let then = ring.read(&file, &mut [Part::new(&mut other, 0)]).unwrap_err();
+        assert_eq!((first.raw_os_error(), then.raw_os_error()), (Some(libc::EOPNOTSUPP), None));
         assert_eq!((buf, other), ([0; 4], [0; 4]));
     }
 

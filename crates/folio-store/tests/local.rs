@@ -343,14 +343,27 @@ fn the_memory_of_a_process_passes_the_suite() {
     .run();
 }
 
+/// A process that ends with the test, however that ends.
+struct Ending(std::process::Child);
+
+impl Ending {
+    fn end(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
 /// A process that has written `text` to its memory, and waits.
-fn waiting(text: &str) -> std::process::Child {
-    Command::new("sh")
-        .args(["-c", "exec sleep 600"])
-        .env("FOLIO_TEXT", text)
-        .stdout(Stdio::null())
-        .spawn()
-        .unwrap()
+fn waiting(text: &str) -> Ending {
+    let mut command = Command::new("sh");
+    command.args(["-c", "exec sleep 600"]).env("FOLIO_TEXT", text).stdout(Stdio::null());
+    Ending(command.spawn().unwrap())
 }
 
 /// Addresses of a process's stack, where the kernel puts its environment.
@@ -365,7 +378,7 @@ fn stack(pid: u32) -> Option<std::ops::Range<u64>> {
 #[test]
 fn another_process_is_read_until_it_ends_and_nobody_else_after_it() {
     let mut child = waiting("words in its environment");
-    let pid = child.id();
+    let pid = child.0.id();
     // Until it executes `sleep`, its memory is another one.
     while !fs::read_to_string(format!("/proc/{pid}/comm")).unwrap().starts_with("sleep") {
         std::thread::yield_now();
@@ -385,8 +398,7 @@ fn another_process_is_read_until_it_ends_and_nobody_else_after_it() {
     let across = store.read_full_at(&mut vec![0; 1 << 20], stack.end - 4096).unwrap_err();
     assert_eq!(across.kind(), ErrorKind::NotFound);
 
-    child.kill().unwrap();
-    child.wait().unwrap();
+    child.end();
     let error = store.read_at(&mut [0; 16], stack.start).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);
     assert!(error.to_string().ends_with("the process has ended or executed another program"));
@@ -395,25 +407,21 @@ fn another_process_is_read_until_it_ends_and_nobody_else_after_it() {
 
 #[test]
 fn a_process_that_executes_another_program_is_not_read_on() {
-    let mut child = Command::new("sh")
-        .args(["-c", "read line; exec sleep 600"])
-        .stdin(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let pid = child.id();
+    let mut command = Command::new("sh");
+    command.args(["-c", "read line; exec sleep 600"]).stdin(Stdio::piped());
+    let mut child = Ending(command.spawn().unwrap());
+    let pid = child.0.id();
     while !fs::read_to_string(format!("/proc/{pid}/comm")).unwrap().starts_with("sh") {
         std::thread::yield_now();
     }
     let store = ProcessStore::open(pid).unwrap();
     let stack = stack(pid).expect("a stack");
     assert!(store.read_at(&mut [0; 16], stack.end - 4096).is_ok());
-    child.stdin.take().unwrap().write_all(b"\n").unwrap();
+    child.0.stdin.take().unwrap().write_all(b"\n").unwrap();
     while !fs::read_to_string(format!("/proc/{pid}/comm")).unwrap().starts_with("sleep") {
         std::thread::yield_now();
     }
     assert!(store.read_at(&mut [0; 16], stack.end - 4096).is_err());
-    child.kill().unwrap();
-    child.wait().unwrap();
 }
 
 #[test]
