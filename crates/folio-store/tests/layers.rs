@@ -1,12 +1,14 @@
 //! Every layer, and stacks of them in any order, pass the conformance suite.
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Duration;
 
 use folio_store::conformance::Suite;
 use folio_store::testing::{Delay, Fail, Operation, ShortRead, Switch, TornWrite};
 use folio_store::{
-    Cost, Deadline, ErrorKind, MemoryStore, Overlay, ReadRequest, Retry, Statistics, Store,
+    Cost, Deadline, ErrorKind, FileStore, MemoryStore, Overlay, ReadRequest, Retry, Statistics,
+    Store,
 };
 use proptest::prelude::*;
 
@@ -135,6 +137,26 @@ fn an_overlay_that_has_blocks_from_both_is_a_store() {
         overlay
     })
     .contents(50_000)
+    .run();
+}
+
+#[test]
+fn an_overlay_of_a_file_on_a_temporary_file_is_a_store() {
+    let directory = tempfile::tempdir().unwrap();
+    let files = Cell::new(0);
+    let file = |content: &[u8]| {
+        files.set(files.get() + 1);
+        let path = directory.path().join(files.get().to_string());
+        std::fs::write(&path, content).unwrap();
+        path
+    };
+    Suite::new(|content: &[u8]| {
+        let lower = FileStore::open(file(content)).unwrap();
+        let upper = FileStore::options().writable(true).open(file(&[])).unwrap();
+        Overlay::new(lower, upper).unwrap()
+    })
+    .contents(50_000)
+    .steps(100)
     .run();
 }
 
