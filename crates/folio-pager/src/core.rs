@@ -28,6 +28,7 @@ pub(crate) struct Core {
     room_waited: AtomicBool,
     saving: Arc<AtomicBool>,
     rests: AtomicBool,
+    too_dirty: AtomicBool,
 }
 
 impl Core {
@@ -50,6 +51,7 @@ impl Core {
             room: AtomicU32::new(0),
             room_waited: AtomicBool::new(false),
             saving: Arc::default(),
+            too_dirty: AtomicBool::new(false),
         })
     }
 
@@ -74,11 +76,17 @@ impl Core {
     /// Sees to it that dirty granules are saved in time.
     pub(crate) fn dirtied(self: &Arc<Self>, dirty_bytes: u64) {
         let limit = self.budget.dirty_limit_bytes();
-        if dirty_bytes > limit {
-            // Writers are held up by what they wrote.
-            self.save_some();
-        } else if dirty_bytes > limit / 2 && !self.saving.swap(true, Ordering::AcqRel) {
+        self.too_dirty.store(dirty_bytes > limit, Ordering::Relaxed);
+        if dirty_bytes > limit / 2 && !self.saving.swap(true, Ordering::AcqRel) {
             self.workers.push(Job::Save(Arc::downgrade(self), self.saving.clone()));
+        }
+    }
+
+    /// Holds a writer up by what has been written, where that is too much. To be called before a page is
+    /// made writable: it may be protected by this.
+    pub(crate) fn throttle(&self) {
+        if self.too_dirty.swap(false, Ordering::Relaxed) {
+            self.save_some();
         }
     }
 

@@ -29,6 +29,9 @@ const BATCH: u64 = 512;
 /// Loads whose granules are spared.
 const SPARED: u64 = 4;
 
+/// Rounds in a row in which nothing could be saved, before whoever needs room is told.
+const SAVES_TRIED: usize = 2;
+
 /// A granule that has been claimed, to be rested, saved or evicted.
 pub(crate) struct Claimed {
     pub(crate) region: Arc<Region>,
@@ -66,6 +69,7 @@ impl Core {
     /// ledger note what they are for, and takes its part in what is under way back.
     pub(crate) fn make_room(&self, bytes: u64) -> Result<(), StoreError> {
         let limit = self.budget.limit_bytes();
+        let mut failures = 0;
         loop {
             let epoch = self.room_epoch();
             let chosen = {
@@ -88,7 +92,12 @@ impl Core {
                 }
             };
             match chosen {
-                Some(chosen) => self.carry_out(chosen),
+                Some(chosen) => match self.carry_out(chosen) {
+                    Err(error) if failures >= SAVES_TRIED => {
+                        return Err(cannot_save(bytes, &error));
+                    }
+                    outcome => failures += usize::from(outcome.is_err()),
+                },
                 None => self.wait_for_room(epoch),
             }
         }
@@ -166,10 +175,13 @@ impl Core {
         chosen
     }
 
-    fn carry_out(&self, chosen: Chosen) {
+    /// Fails if nothing could be evicted since nothing could be saved.
+    fn carry_out(&self, chosen: Chosen) -> Result<(), StoreError> {
         let Chosen { rest, save, mut evict, .. } = chosen;
+        let rested = !rest.is_empty();
         rest.into_iter().for_each(|claimed| self.rest(&claimed));
-        for claimed in self.save(save) {
+        let (saved, failure) = self.save(save);
+        for claimed in saved {
             // Readers may have pinned it meanwhile; nobody has written to it.
             let word = claimed.region.word(claimed.granule);
             match word.claim_unpinned(State::Saving, State::Evicting) {
@@ -184,9 +196,14 @@ impl Core {
                 }
             }
         }
+        let progress = rested || !evict.is_empty();
         self.evict(evict);
         lock(&self.ledger).under_way -= 1;
         self.room_again();
+        match failure {
+            Some(error) if !progress => Err(error),
+            _ => Ok(()),
+        }
     }
 
     fn rest(&self, claimed: &Claimed) {
@@ -262,6 +279,12 @@ impl Core {
             region.settle(*granule, State::Absent, false);
         }
     }
+}
+
+fn cannot_save(bytes: u64, error: &StoreError) -> StoreError {
+    let reason =
+        format!("no room for {bytes} bytes: what is dirty cannot be written back: {error}");
+    StoreError::new(StoreErrorKind::NoSpace, "load into", "memory").reason(reason)
 }
 
 fn no_room(bytes: u64, limit: u64) -> StoreError {

@@ -197,10 +197,8 @@ impl Region {
         let range = self.bytes_of(granules);
         let wanted = (range.end - range.start) as usize;
         let (bytes, behind) = buf.split_at_mut(wanted);
-        let done = match self.capabilities.cost() {
-            Cost::Memory => self.reader().read_full_at(bytes, range.start),
-            _ => sys::nested(|| self.reader().read_full_at(bytes, range.start)),
-        }?;
+        let read = || self.reader().read_full_at(bytes, range.start);
+        let done = self.ask_store("read", read)?;
         self.count(|counters| &counters.read_bytes, done as u64);
         if done < wanted {
             let end = range.start + done as u64;
@@ -210,6 +208,24 @@ impl Region {
         }
         behind.fill(0);
         Ok(())
+    }
+
+    /// Has the store do something, where it may fault and panic without harm to others.
+    pub(crate) fn ask_store<R>(
+        &self,
+        operation: &'static str,
+        request: impl FnOnce() -> Result<R, StoreError>,
+    ) -> Result<R, StoreError> {
+        let request = std::panic::AssertUnwindSafe(request);
+        let answer = || std::panic::catch_unwind(request);
+        let answer = match self.capabilities.cost() {
+            Cost::Memory => answer(),
+            _ => sys::nested(answer),
+        };
+        answer.unwrap_or_else(|_| {
+            let error = StoreError::new(StoreErrorKind::Io, operation, self.name.as_str());
+            Err(error.reason("the store panicked"))
+        })
     }
 
     pub(crate) fn fault_at(&self, granules: &Range<usize>, error: StoreError) -> Fault {

@@ -5,7 +5,7 @@ use std::fmt;
 use std::mem::ManuallyDrop;
 use std::ops::{Bound, Range, RangeBounds};
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Release;
+use std::sync::atomic::Ordering::{Acquire, Release};
 
 use folio::Advice;
 use folio::pagehook::PageHook;
@@ -259,6 +259,8 @@ macro_rules! mapping {
             /// have failed; false where slices of them may be in use through another mapping.
             pub fn retry(&mut self) -> bool {
                 let region = self.region();
+                // Under this lock nobody else gets at the region.
+                let _objects = lock(&region.core.objects);
                 if Arc::strong_count(&self.mapped) == 1 {
                     region.sliced.store(false, Release);
                 }
@@ -354,9 +356,13 @@ impl Paged {
                 not_stable("its bytes may change").advice("pin a range, or map a snapshot of it")
             );
         }
-        region.sliced.store(true, std::sync::atomic::Ordering::SeqCst);
-        if region.is_writable() {
-            return Err(not_stable("it is mapped for writing too"));
+        if !region.sliced.load(Acquire) {
+            // Whoever makes the region writable holds this lock.
+            let _objects = lock(&region.core.objects);
+            if region.is_writable() {
+                return Err(not_stable("it is mapped for writing too"));
+            }
+            region.sliced.store(true, Release);
         }
         // SAFETY: the addresses are mapped as long as `self` is borrowed, and a touch of a missing page
         // fills it. Nobody writes them: the region is not writable, and cannot become so once slices are
@@ -445,7 +451,7 @@ impl PagedMut {
         let saved = region.save_range(&granules);
         let synced = region.sync();
         saved.and(synced).map_err(|fault| Error::fault_of("flush", fault))?;
-        match region.fault_in(&granules) {
+        match region.zeros_in(&granules) {
             Some(fault) => Err(Error::fault_of("flush", fault)),
             None => Ok(()),
         }

@@ -73,8 +73,8 @@ pub(crate) struct Region {
 struct Faults {
     /// The first one that zeros have hidden, until it is taken.
     sticky: Option<Fault>,
-    /// Of granules that have failed, and whether their zeros are charged to the budget.
-    of: BTreeMap<usize, (Fault, bool)>,
+    /// Of granules that have failed.
+    of: BTreeMap<usize, Failure>,
     /// Of writing back, until a flush has told of them.
     writes: Vec<(Range<usize>, Fault)>,
 }
@@ -85,6 +85,16 @@ pub(crate) struct Plan {
     pub(crate) granule: usize,
     pub(crate) len: u64,
     pub(crate) way: Way,
+}
+
+/// Why a granule has failed.
+#[derive(Debug)]
+struct Failure {
+    fault: Fault,
+    /// Zeros stand in.
+    shown: bool,
+    /// They are charged to the budget, since they may be written to.
+    charged: bool,
 }
 
 /// In which way an object is mapped.
@@ -284,6 +294,9 @@ impl Region {
         if write && !self.is_writable() {
             return PageOutcome::Failed;
         }
+        if write {
+            self.core.throttle();
+        }
         let granule = position >> self.granule_shift;
         let word = self.word(granule);
         self.count(|counters| &counters.faults, 1);
@@ -391,7 +404,8 @@ impl Region {
 
     /// The end of a load that failed, for a copy: nothing is there.
     fn broken(&self, granule: usize, fault: Fault) -> PageOutcome {
-        lock(&self.faults).of.insert(granule, (fault, false));
+        let failure = Failure { fault, shown: false, charged: false };
+        lock(&self.faults).of.insert(granule, failure);
         self.failures.fetch_add(1, AcqRel);
         self.settle(granule, State::Broken, false);
         PageOutcome::Failed
@@ -411,7 +425,7 @@ impl Region {
         {
             let mut faults = lock(&self.faults);
             faults.sticky.get_or_insert_with(|| fault.clone());
-            faults.of.insert(granule, (fault, charged));
+            faults.of.insert(granule, Failure { fault, shown, charged });
         }
         self.failures.fetch_add(1, AcqRel);
         self.settle(granule, if shown { State::Failed } else { State::Broken }, false);
@@ -420,9 +434,9 @@ impl Region {
 
     /// Forgets that a granule has failed.
     pub(crate) fn forget(&self, granule: usize) {
-        let Some((_, charged)) = lock(&self.faults).of.remove(&granule) else { return };
+        let Some(failure) = lock(&self.faults).of.remove(&granule) else { return };
         self.failures.fetch_sub(1, AcqRel);
-        if charged {
+        if failure.charged {
             self.core.credit(self.granule() as u64);
         }
     }
@@ -437,7 +451,18 @@ impl Region {
         if !self.has_failures() || granules.is_empty() {
             return None;
         }
-        lock(&self.faults).of.range(granules.clone()).next().map(|(_, (fault, _))| fault.clone())
+        let faults = lock(&self.faults);
+        faults.of.range(granules.clone()).next().map(|(_, failure)| failure.fault.clone())
+    }
+
+    /// The fault of the first granule in a range that zeros stand in for.
+    pub(crate) fn zeros_in(&self, granules: &Range<usize>) -> Option<Fault> {
+        if !self.has_failures() || granules.is_empty() {
+            return None;
+        }
+        let faults = lock(&self.faults);
+        let mut failures = faults.of.range(granules.clone()).map(|(_, failure)| failure);
+        failures.find(|failure| failure.shown).map(|failure| failure.fault.clone())
     }
 
     pub(crate) fn sticky(&self) -> Option<Fault> {
@@ -513,7 +538,7 @@ impl Region {
         // hook is gone, and visitors are not let in any more.
         unsafe { self.core.mechanism.release(self.addresses.clone()) };
         self.core.forget_region(self);
-        let charged = lock(&self.faults).of.values().filter(|(_, charged)| *charged).count();
+        let charged = lock(&self.faults).of.values().filter(|failure| failure.charged).count();
         self.core.credit((charged << self.granule_shift) as u64);
     }
 

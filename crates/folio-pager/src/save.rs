@@ -11,15 +11,15 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use folio_store::{Cost, Error as StoreError};
+use folio_store::Error as StoreError;
 
 use crate::core::Core;
 use crate::error::Fault;
 use crate::evict::Claimed;
 use crate::ledger::Key;
+use crate::lock;
 use crate::region::Region;
 use crate::word::State;
-use crate::{lock, sys};
 
 /// Bytes that are written at once, at most.
 const PIECE_BYTES: usize = 4 << 20;
@@ -28,10 +28,11 @@ const SOME: usize = 256;
 
 impl Core {
     /// Saves granules whose words have been claimed for it; returns those that are clean now, still
-    /// claimed. The others are settled.
-    pub(crate) fn save(&self, mut claimed: Vec<Claimed>) -> Vec<Claimed> {
+    /// claimed. The others are settled; the last failure is returned too.
+    pub(crate) fn save(&self, mut claimed: Vec<Claimed>) -> (Vec<Claimed>, Option<StoreError>) {
         claimed.sort_unstable_by_key(Claimed::key);
         let mut saved = Vec::with_capacity(claimed.len());
+        let mut failure = None;
         let mut rest = claimed.into_iter().peekable();
         while let Some(first) = rest.next() {
             let mut run = vec![first];
@@ -54,12 +55,14 @@ impl Core {
                     let region = &run[0].region;
                     let granules = run[0].granule..run[run.len() - 1].granule + 1;
                     region.count(|counters| &counters.write_failures, 1);
-                    region.write_failed(granules.clone(), region.fault_at(&granules, error));
+                    region
+                        .write_failed(granules.clone(), region.fault_at(&granules, error.clone()));
+                    failure = Some(error);
                     run.iter().for_each(|claimed| self.unsave(claimed, true));
                 }
             }
         }
-        saved
+        (saved, failure)
     }
 
     fn is_on_standby(&self, key: Key) -> bool {
@@ -114,10 +117,7 @@ impl Core {
             let bytes = unsafe {
                 core::slice::from_raw_parts(core::ptr::with_exposed_provenance(from), len)
             };
-            match region.capabilities.cost() {
-                Cost::Memory => region.writer().write_all_at(bytes, offset),
-                _ => sys::nested(|| region.writer().write_all_at(bytes, offset)),
-            }?;
+            region.ask_store("write", || region.writer().write_all_at(bytes, offset))?;
             region.count(|counters| &counters.written_bytes, len as u64);
         }
         let mut ledger = lock(&self.ledger);
@@ -161,7 +161,7 @@ impl Core {
         let keys: Vec<Key> = lock(&self.ledger).dirty.iter().take(SOME).copied().collect();
         let claimed = self.claim_dirty(keys);
         let any = !claimed.is_empty();
-        let saved = self.save(claimed);
+        let (saved, _) = self.save(claimed);
         let progress = any && !saved.is_empty();
         self.saved(&saved);
         progress
@@ -198,7 +198,7 @@ impl Region {
             while !left.is_empty() {
                 let claimed = core.claim_dirty(left.iter().copied());
                 let got: Vec<Key> = claimed.iter().map(Claimed::key).collect();
-                let saved = core.save(claimed);
+                let (saved, _) = core.save(claimed);
                 core.saved(&saved);
                 left.retain(|key| !got.contains(key));
                 // Somebody else is at the others: they are saved, or evicted after having been, or come
@@ -223,10 +223,7 @@ impl Region {
 impl Region {
     /// Has the store make everything last that was written to it.
     pub(crate) fn sync(&self) -> Result<(), Fault> {
-        let synced = match self.capabilities.cost() {
-            Cost::Memory => self.writer().sync(),
-            _ => sys::nested(|| self.writer().sync()),
-        };
+        let synced = self.ask_store("sync", || self.writer().sync());
         synced.map_err(|error| self.fault_at(&(0..self.granules()), error))
     }
 }

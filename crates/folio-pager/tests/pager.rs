@@ -272,3 +272,54 @@ fn granules_of_2_mib_are_huge_pages_where_the_kernel_has_some() {
     let huge = part.lines().find_map(|line| line.strip_prefix("AnonHugePages:")).unwrap();
     assert_eq!(huge.trim(), "8192 kB");
 }
+
+/// Panics when it is read.
+struct Panics;
+
+impl folio_store::Store for Panics {
+    fn name(&self) -> String {
+        "a store with a bug".into()
+    }
+    fn len(&self) -> folio_store::Result<u64> {
+        Ok(1 << 20)
+    }
+    fn read_at(&self, _: &mut [u8], _: u64) -> folio_store::Result<usize> {
+        panic!("a bug");
+    }
+    fn capabilities(&self) -> folio_store::Capabilities {
+        folio_store::Capabilities::new(folio_store::Cost::Local).fixed_version(true)
+    }
+}
+
+#[test]
+fn a_store_that_panics_is_an_error_and_zeros() {
+    let pager = pager(1 << 20);
+    let map = pager.map(Panics).unwrap();
+    let error = map.read_at(0, &mut [0]).unwrap_err();
+    assert_eq!(error.to_string(), "cannot read a store with a bug: the store panicked");
+    assert!(map.prefetch(..).wait().is_err());
+    assert_eq!(map.as_slice().unwrap()[100_000], 0);
+    assert!(map.check().is_err());
+}
+
+#[test]
+fn dirty_bytes_that_cannot_be_written_back_fill_the_budget_and_are_kept() {
+    let store = Ram::new(pattern(1 << 20));
+    let pager = pager(256 << 10);
+    let map = pager.options().granule(4096).shared(store.clone()).unwrap();
+    store.0.write_failing.store(true, SeqCst);
+    let written =
+        (0..256).take_while(|page| map.write_at(page * 4096, &[77; 4096]).is_ok()).count();
+    assert!((40..64).contains(&written), "{written}");
+    let mut buf = [0; 4096];
+    let error = map.read_at(900_000, &mut buf).unwrap_err();
+    assert!(error.to_string().contains("told to"), "{error}");
+    for page in 0..written {
+        map.read_at(page * 4096, &mut buf).unwrap();
+        assert_eq!(buf, [77; 4096]);
+    }
+    store.0.write_failing.store(false, SeqCst);
+    assert!(map.flush(..).is_err());
+    map.flush(..).unwrap();
+    assert!(store.content()[..written * 4096].iter().all(|byte| *byte == 77));
+}
