@@ -213,6 +213,57 @@ fn threads_that_want_one_chunk_read_it_once() {
 }
 
 #[test]
+fn threads_side_by_side_read_each_chunk_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let chunks = 1500;
+    let cache = open(directory.path(), chunks).cache(Far::new(1, chunks * CHUNK)).unwrap();
+    thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                (0..chunks).for_each(|chunk| drop(read(&cache, chunk * CHUNK, 1).unwrap()))
+            });
+        }
+    });
+    assert_eq!(cache.inner().reads(), chunks);
+}
+
+#[test]
+fn a_failure_next_to_what_another_thread_wants_is_not_its_failure() {
+    let directory = tempfile::tempdir().unwrap();
+    let far = Far {
+        bad: Some(2 * CHUNK..3 * CHUNK),
+        delay: Duration::from_millis(50),
+        ..Far::new(1, 8 * CHUNK)
+    };
+    let cache = open(directory.path(), 16).cache(far).unwrap();
+    thread::scope(|scope| {
+        scope.spawn(|| read(&cache, 0, 4 * CHUNK as usize).unwrap_err());
+        while cache.inner().reads() == 0 {
+            thread::yield_now();
+        }
+        assert_eq!(read(&cache, CHUNK + 5, 10).unwrap(), content(1, CHUNK + 5, 10));
+        assert_eq!(cache.directory().statistics().merged, 1);
+    });
+}
+
+#[test]
+fn a_record_that_names_another_chunk_is_dropped() {
+    let directory = tempfile::tempdir().unwrap();
+    let all = 8 * CHUNK as usize;
+    read(&open(directory.path(), 8).cache(Far::new(1, all as u64)).unwrap(), 0, all).unwrap();
+    let index =
+        File::options().read(true).write(true).open(directory.path().join("index")).unwrap();
+    for record in 1..=8 {
+        let mut chunk = [0];
+        index.read_exact_at(&mut chunk, record * 128 + 32).unwrap();
+        index.write_all_at(&[chunk[0] ^ 1], record * 128 + 32).unwrap();
+    }
+    let cache = open(directory.path(), 8).cache(Far::new(1, all as u64)).unwrap();
+    assert_eq!(cache.directory().chunks(), 0);
+    assert_eq!(read(&cache, 0, all).unwrap(), content(1, 0, all));
+}
+
+#[test]
 fn threads_in_a_crowded_cache_read_what_is_there() {
     let directory = tempfile::tempdir().unwrap();
     let shared = open(directory.path(), 3);

@@ -71,6 +71,7 @@ impl Store for Far {
     fn read_at(&self, buf: &mut [u8], offset: u64) -> Result<usize> {
         let range = offset..offset.saturating_add(buf.len() as u64);
         let reads = self.reads.fetch_add(1, Ordering::SeqCst);
+        std::thread::sleep(self.delay);
         if self.failing.load(Ordering::SeqCst) {
             return Err(Error::new(ErrorKind::Unavailable, "read", self.name()).range(range));
         }
@@ -80,7 +81,6 @@ impl Store for Far {
         if reads >= self.replaced_after.load(Ordering::SeqCst) {
             self.seed.store(u64::MAX, Ordering::SeqCst);
         }
-        std::thread::sleep(self.delay);
         let count = buf.len().min(usize::try_from(self.len.saturating_sub(offset)).unwrap());
         self.read_bytes.fetch_add(count as u64, Ordering::SeqCst);
         let seed = self.seed();

@@ -31,6 +31,7 @@ pub(super) struct Shared {
     limit_bytes: u64,
     slab: File,
     index: Index,
+    process: u32,
     slots: Mutex<Slots>,
     flights: Flights,
     pub(super) counters: Counters,
@@ -115,6 +116,7 @@ impl CacheDirectory {
             limit_bytes,
             slab,
             index,
+            process: std::process::id(),
             slots: Mutex::new(slots),
             flights: Mutex::new(HashMap::new()),
             counters: Counters::default(),
@@ -158,6 +160,16 @@ impl CacheDirectory {
     #[must_use]
     pub fn statistics(&self) -> CacheStatistics {
         self.0.counters.read()
+    }
+}
+
+impl Drop for Shared {
+    /// Gives up the lock, which a process that another thread is just starting may have inherited; but
+    /// not in a forked child, whose lock is its parent's.
+    fn drop(&mut self) {
+        if std::process::id() == self.process {
+            self.index.unlock();
+        }
     }
 }
 
@@ -253,5 +265,20 @@ impl Shared {
 
     fn position(&self, slot: u32) -> u64 {
         u64::from(slot) * u64::from(self.chunk_bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_a_child_inherited_does_not_hold_the_directory() {
+        let temporary = tempfile::tempdir().unwrap();
+        let directory = CacheDirectory::open(temporary.path(), 1 << 20).unwrap();
+        let inherited = directory.0.index.duplicate();
+        drop(directory);
+        CacheDirectory::open(temporary.path(), 1 << 20).unwrap();
+        drop(inherited);
     }
 }

@@ -86,6 +86,16 @@ impl Index {
         Self { file, chunk_bytes }
     }
 
+    /// Gives up the lock on the file, for all who have inherited it.
+    pub(super) fn unlock(&self) {
+        let _ = self.file.unlock();
+    }
+
+    #[cfg(test)]
+    pub(super) fn duplicate(&self) -> File {
+        self.file.try_clone().unwrap()
+    }
+
     fn header(&self) -> [u8; RECORD_BYTES as usize] {
         let mut raw = [0; RECORD_BYTES as usize];
         raw[..16].copy_from_slice(MAGIC);
