@@ -72,6 +72,51 @@ fn the_plain_bytes_are_nowhere_in_the_object() {
 }
 
 #[test]
+fn equal_chunks_are_encrypted_differently() {
+    for (raw, start, size) in [
+        (sealed(&[0; 6 * CHUNK], &key(1)), HEADER, SEALED),
+        (writable(&[0; 6 * CHUNK], &key(1)), HEADER + JOURNAL, WRITABLE),
+    ] {
+        let chunks = raw[start..].chunks(size).collect::<Vec<_>>();
+        for (number, one) in chunks.iter().enumerate() {
+            for other in &chunks[..number] {
+                let same = one.iter().zip(*other).filter(|(one, other)| one == other).count();
+                assert!(same < CHUNK / 50, "{same} bytes of two chunks are the same");
+            }
+        }
+    }
+}
+
+/// The format, spelled out a second time.
+#[test]
+fn a_sealed_object_is_what_its_description_says() {
+    use aes_gcm::KeyInit;
+    use aes_gcm::aead::{Aead, Payload};
+    let plain = content(1, 0, 2 * CHUNK + 77);
+    let raw = sealed(&plain, &key(9));
+    let (header, chunks) = raw.split_at(HEADER);
+    assert_eq!(&header[..16], b"folioenc\x01\x00\x0c\0\0\0\0\0");
+    let id = &header[16..48];
+    assert_eq!(header[48..56], (plain.len() as u64).to_le_bytes());
+    let derived = |purpose: &str| {
+        blake3::derive_key(
+            &format!("folio-store 2026-11 encrypt: {purpose}"),
+            &[&[9; 32], id].concat(),
+        )
+    };
+    assert_eq!(blake3::keyed_hash(&derived("header"), &header[..96]).as_bytes(), &header[96..]);
+    let cipher = aes_gcm::Aes256Gcm::new(&derived("content").into());
+    for (number, chunk) in chunks.chunks(SEALED).enumerate() {
+        let mut nonce = [0; 12];
+        nonce[11] = number as u8;
+        let (number, len) = (number as u64, plain.len() as u64);
+        let aad = [id, &number.to_le_bytes(), &len.to_le_bytes(), &[0, 12]].concat();
+        let text = cipher.decrypt((&nonce).into(), Payload { msg: chunk, aad: &aad }).unwrap();
+        assert_eq!(text, plain[number as usize * CHUNK..][..text.len()]);
+    }
+}
+
+#[test]
 fn another_key_is_denied() {
     for raw in [sealed(&[1; 10_000], &key(1)), writable(&[1; 10_000], &key(1))] {
         let error = open(raw, &key(2)).unwrap_err();

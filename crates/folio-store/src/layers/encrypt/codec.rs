@@ -8,8 +8,8 @@
 //!   the object's: 2^64 writes meet one salt twice with a probability of 2^-65. (Random nonces of
 //!   96 bits under one key would be safe for 2^32.)
 //!
-//! Authenticated with each chunk: the object's id, kind, chunk size and length, and the chunk's number.
-//! A chunk moved to another place or into another object fails as one that was changed.
+//! Authenticated with each chunk: the object's id, the chunk's number and the object's length
+//! (little-endian), its kind and the log2 of its chunk size. The nonce is big-endian. A chunk moved to another place or into another object fails as one that was changed.
 
 use std::fmt;
 

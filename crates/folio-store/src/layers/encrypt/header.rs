@@ -11,6 +11,9 @@
 //! | 64..80 | tells a wrong key from a damaged header |
 //! | 96..128 | BLAKE3 of all before, under a key derived from master key and id |
 //!
+//! Keys are `derive_key` of BLAKE3 with the contexts "folio-store 2026-11 encrypt: header" and
+//! "...: content", of the master key and then the id.
+//!
 //! Then, in a writable object, the journal; then the chunks, each behind the one before: the encrypted
 //! bytes (fewer in the last), the tag of 16 bytes, and in a writable object 24 bytes of salt.
 
