@@ -12,8 +12,8 @@ use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::Duration;
 
-use folio_store::{CacheDirectory, Error, ErrorKind, ReadRequest, Store};
-use guarded::{Bytes, Far, content};
+use folio_store::{CacheDirectory, Error, ErrorKind, MemoryStore, ReadRequest, Store};
+use guarded::{Far, content};
 use proptest::prelude::*;
 
 const CHUNK: u64 = 4 << 10;
@@ -118,8 +118,18 @@ fn a_store_without_identity_or_version_is_refused() {
         "cannot cache far object: it has no identity, by which its bytes could be told from others: \
          cache a store that names its object and version, or read it uncached"
     );
-    let error = shared.cache(Arc::new(Bytes::new([1, 2, 3]))).unwrap_err();
+    let error = shared.cache(MemoryStore::from(vec![1, 2, 3])).unwrap_err();
     assert!(error.to_string().contains("no version"), "{error}");
+}
+
+#[test]
+fn an_identity_that_ends_with_the_process_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let nameless = Arc::new(Far { identity: None, ..Far::new(1, 10) });
+    assert!(nameless.identity().is_some() && nameless.version().is_some());
+    let error = open(directory.path(), 4).cache(nameless).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+    assert!(error.to_string().contains("outlasts this process"), "{error}");
 }
 
 #[test]

@@ -43,6 +43,10 @@
 //!   `Verify` over the cache finds that out.
 //!
 //! A cache is read-only. A store that is written has no version that names its content.
+//!
+//! Of a store whose version is not fixed, a cache shows the version that it had when the cache was made:
+//! what is cached of it stays readable, and what is not is [`ErrorKind::Changed`] once the store says that
+//! it has another version. So it is right as far as that is: a file's version goes by its times.
 
 mod directory;
 mod flight;
@@ -66,6 +70,10 @@ use statistics::count;
 
 /// Chunks that are next to each other are read from the store at once, up to so many bytes.
 const RUN_BYTES_MAX: u64 = 16 << 20;
+
+/// In the identity that an `Arc` gives a store without one. Once the `Arc` is gone, in this process or
+/// the next, another store may have that address.
+const OF_THIS_PROCESS: &str = "address 0x";
 
 /// A store whose bytes are kept on a local disk once they were read. See the [module](self).
 #[derive(Debug)]
@@ -114,6 +122,9 @@ impl<S: Store> Cache<S> {
                 .advice("cache a store that names its object and version, or read it uncached")
         };
         let identity = inner.identity().ok_or_else(|| lacks("identity"))?;
+        if identity.contains(OF_THIS_PROCESS) {
+            return Err(lacks("identity that outlasts this process"));
+        }
         let version = inner.version().ok_or_else(|| lacks("version"))?;
         let len = inner.len()?;
         let capabilities = inner.capabilities();
