@@ -68,8 +68,8 @@
 //! loses power may lose the chunks written since the last sync, whole. One process at a time opens one
 //! to write.
 //!
-//! Under a [`Cache`](crate::layers), plain bytes are kept on the local disk: rather lay the encryption
-//! over the cache.
+//! # In a stack
+//! A cache over this layer keeps plain bytes on the local disk: rather lay this layer over the cache.
 
 mod codec;
 mod header;
@@ -234,9 +234,14 @@ impl<S: Store> Encrypt<S> {
         self.locks[chunk as usize % LOCKS].lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Offsets in it are those of the plain bytes.
+    fn plain_name(&self) -> String {
+        format!("decrypted {}", self.inner.name())
+    }
+
     fn corrupt(&self, chunk: u64) -> Error {
         let start = chunk * self.header().chunk_bytes();
-        Error::new(ErrorKind::Corrupt, "decrypt", self.inner.name())
+        Error::new(ErrorKind::Corrupt, "read", self.plain_name())
             .range(start..start + self.header().chunk_len(chunk) as u64)
             .reason("they are not what was encrypted")
     }
@@ -266,7 +271,7 @@ impl<S: Store> Encrypt<S> {
 
 impl<S: Store> Store for Encrypt<S> {
     fn name(&self) -> String {
-        self.inner.name()
+        self.plain_name()
     }
 
     fn len(&self) -> Result<u64> {
@@ -283,7 +288,7 @@ impl<S: Store> Store for Encrypt<S> {
 
     fn write_at(&self, bytes: &[u8], offset: u64) -> Result<usize> {
         let range = offset..offset.saturating_add(bytes.len() as u64);
-        let failed = |kind| Error::new(kind, "write", self.name()).range(range.clone());
+        let failed = |kind| Error::new(kind, "write", self.plain_name()).range(range.clone());
         if !self.is_writable() {
             return Err(failed(ErrorKind::ReadOnly));
         }
