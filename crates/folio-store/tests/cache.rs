@@ -459,6 +459,7 @@ fn child_that_reads_until_it_is_killed() {
     let Some(path) = std::env::var_os("FOLIO_CACHE_CHILD") else { return };
     let shared = open(Path::new(&path), 10);
     let caches = [1, 2].map(|seed| shared.cache(Far::new(seed, 40 * CHUNK)).unwrap());
+    println!("{}", guarded::READY);
     thread::scope(|scope| {
         for thread in 0..2_u64 {
             let caches = &caches;
@@ -489,8 +490,11 @@ fn a_killed_process_leaves_only_right_chunks() {
     let directory = tempfile::tempdir().unwrap();
     let mut served = 0;
     for round in 0..rounds {
-        let mut child =
-            child("child_that_reads_until_it_is_killed", directory.path()).spawn().unwrap();
+        let mut child = child("child_that_reads_until_it_is_killed", directory.path())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        guarded::wait_for(&mut child);
         thread::sleep(Duration::from_micros(10_000 + round * 7919 % 40_000));
         assert!(child.try_wait().unwrap().is_none(), "it found wrong bytes, or could not start");
         child.kill().unwrap();

@@ -490,6 +490,7 @@ fn child_that_writes_until_it_is_killed() {
     let Some(path) = std::env::var_os("FOLIO_ENCRYPT_CHILD") else { return };
     let store = Encrypt::open(File::open(Path::new(&path)), &key(1)).unwrap();
     let first = read(&store, 0, 8).unwrap()[0];
+    println!("{}", guarded::READY);
     for round in 1..=u8::MAX {
         for chunk in 0..4 {
             // Two halves, one after the other: never does a chunk hold anything but two neighbours.
@@ -513,11 +514,12 @@ fn a_killed_process_leaves_whole_chunks() {
     for round in 0..rounds.unwrap_or(20_u64) {
         let before = read(&Encrypt::open(File::open(&path), &key(1)).unwrap(), 0, 1).unwrap();
         let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["child_that_writes_until_it_is_killed", "--exact", "--ignored"])
+            .args(["child_that_writes_until_it_is_killed", "--exact", "--ignored", "--nocapture"])
             .env("FOLIO_ENCRYPT_CHILD", &path)
-            .stdout(Stdio::null())
+            .stdout(Stdio::piped())
             .spawn()
             .unwrap();
+        guarded::wait_for(&mut child);
         thread::sleep(Duration::from_micros(3_000 + round * 7919 % 12_000));
         child.kill().unwrap();
         child.wait().unwrap();

@@ -1,6 +1,8 @@
 //! A store for tests: content by formula, and every way to be in the way.
 #![allow(dead_code)]
 
+use std::io::{BufRead, BufReader};
+use std::process::Child;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -155,5 +157,18 @@ impl Store for Bytes {
     }
     fn capabilities(&self) -> Capabilities {
         Capabilities::new(Cost::Memory).writable(true).resizable(self.resizable)
+    }
+}
+
+/// What a child prints when it begins.
+pub(crate) const READY: &str = "ready to be killed";
+
+/// Waits until a child, whose output is piped, has begun; so that a busy machine kills no empty one.
+pub(crate) fn wait_for(child: &mut Child) {
+    let mut output = BufReader::new(child.stdout.as_mut().unwrap());
+    let mut line = String::new();
+    while !line.contains(READY) {
+        line.clear();
+        assert!(output.read_line(&mut line).unwrap() > 0, "the child ended");
     }
 }
