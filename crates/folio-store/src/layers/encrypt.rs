@@ -4,40 +4,15 @@
 //! [`Encrypt::seal`] writes an encrypted object to a store; [`Encrypt::open`] shows its plain bytes.
 //!
 //! ```
-//! use folio_store::{Encrypt, ErrorKind, Key, Store};
-//! # use folio_store::{Capabilities, Cost, Result};
-//! # use std::sync::{Arc, Mutex};
-//! # #[derive(Clone, Default)]
-//! # struct Memory(Arc<Mutex<Vec<u8>>>);
-//! # impl Store for Memory {
-//! #     fn name(&self) -> String { "memory".into() }
-//! #     fn len(&self) -> Result<u64> { Ok(self.0.lock().unwrap().len() as u64) }
-//! #     fn read_at(&self, buf: &mut [u8], at: u64) -> Result<usize> {
-//! #         let bytes = self.0.lock().unwrap();
-//! #         let rest = bytes.get(at as usize..).unwrap_or_default();
-//! #         let count = buf.len().min(rest.len());
-//! #         buf[..count].copy_from_slice(&rest[..count]);
-//! #         Ok(count)
-//! #     }
-//! #     fn write_at(&self, bytes: &[u8], at: u64) -> Result<usize> {
-//! #         self.0.lock().unwrap()[at as usize..][..bytes.len()].copy_from_slice(bytes);
-//! #         Ok(bytes.len())
-//! #     }
-//! #     fn resize(&self, len: u64) -> Result<()> {
-//! #         self.0.lock().unwrap().resize(len as usize, 0);
-//! #         Ok(())
-//! #     }
-//! #     fn capabilities(&self) -> Capabilities {
-//! #         Capabilities::new(Cost::Memory).writable(true).resizable(true)
-//! #     }
-//! # }
-//! # let (plain, target) = (Memory::default(), Memory::default());
-//! # plain.resize(100_000)?;
-//! # plain.write_all_at(b"a secret", 70_000)?;
+//! use std::sync::Arc;
+//! use folio_store::{Encrypt, ErrorKind, Key, MemoryStore, Store};
+//!
+//! let plain = MemoryStore::from(b"a secret".repeat(10_000));
+//! let target = Arc::new(MemoryStore::from(vec![]));
 //! let key = Key::random()?;
 //! Encrypt::seal(&plain, &target, &key)?;
 //!
-//! let opened = Encrypt::open(target.clone(), &key)?;
+//! let opened = Encrypt::open(Arc::clone(&target), &key)?;
 //! let mut bytes = [0; 8];
 //! opened.read_full_at(&mut bytes, 70_000)?;
 //! assert_eq!(&bytes, b"a secret");

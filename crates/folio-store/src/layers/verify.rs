@@ -5,30 +5,17 @@
 //! where the outboard lies.
 //!
 //! ```
-//! use folio_store::{Error, ErrorKind, Outboard, Store, Verify};
-//! # use folio_store::{Capabilities, Cost, Result};
-//! # #[derive(Clone)]
-//! # struct Plain(Vec<u8>);
-//! # impl Store for Plain {
-//! #     fn name(&self) -> String { "plain".into() }
-//! #     fn len(&self) -> Result<u64> { Ok(self.0.len() as u64) }
-//! #     fn read_at(&self, buf: &mut [u8], at: u64) -> Result<usize> {
-//! #         let rest = self.0.get(at as usize..).unwrap_or_default();
-//! #         let count = buf.len().min(rest.len());
-//! #         buf[..count].copy_from_slice(&rest[..count]);
-//! #         Ok(count)
-//! #     }
-//! #     fn capabilities(&self) -> Capabilities { Capabilities::new(Cost::Memory) }
-//! # }
-//! # let mut store = Plain(vec![7; 100_000]);
+//! use folio_store::{ErrorKind, MemoryStore, Outboard, Store, Verify};
+//!
+//! let store = MemoryStore::from(vec![7; 100_000]);
 //! let outboard = Outboard::compute(&store, 16 << 10, |_, _| ())?;
 //! let root = outboard.root(); // keep this where nobody changes it
 //!
-//! store.0[50_000] ^= 1;
+//! store.write_all_at(&[8], 50_000)?;
 //! let verified = Verify::new(store, outboard, root)?;
 //! let mut bytes = [0; 100];
 //! verified.read_full_at(&mut bytes, 10)?;
-//! let error: Error = verified.read_full_at(&mut bytes, 49_990).unwrap_err();
+//! let error = verified.read_full_at(&mut bytes, 49_990).unwrap_err();
 //! assert_eq!((error.kind(), error.bytes()), (ErrorKind::Corrupt, Some(49_152..65_536)));
 //! # Ok::<(), folio_store::Error>(())
 //! ```
