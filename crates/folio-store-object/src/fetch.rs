@@ -131,7 +131,7 @@ impl Remote {
             let end = body.end(self.deadline);
             let answer = match self.ask_twice(rest, pinned.condition(), end).await {
                 Ok(answer) => answer,
-                Err(failure) => return Err(self.explain(failure, pinned).await),
+                Err(failure) => return Err(self.explain(failure, pinned, end).await),
             };
             pinned.compare(&answer.meta)?;
             match body.receive(answer, self, retries > 0).await {
@@ -144,7 +144,7 @@ impl Remote {
     }
 
     /// Tells a changed object from others, where the answer does not.
-    async fn explain(&self, failure: Failure, pinned: &Pinned) -> Failure {
+    async fn explain(&self, failure: Failure, pinned: &Pinned, end: Instant) -> Failure {
         let total = failure.answer.as_ref().and_then(|answer| Some(answer.range?.2));
         match failure.kind {
             ErrorKind::Corrupt if total.is_some_and(|total| total != pinned.len) => changed(),
@@ -153,7 +153,7 @@ impl Remote {
                 if pinned.guarantee == Guarantee::VersionId =>
             {
                 let condition = Condition::default();
-                match self.ask(Some(0..1), condition).await {
+                match self.ask_until(Some(0..1), condition, end).await {
                     Ok(_) => changed(),
                     Err(_) => failure,
                 }

@@ -110,10 +110,14 @@ impl ObjectOptions {
     }
 
     /// How long a read waits without a byte arriving, retries included; 5 s by default. A page fault
-    /// waits as long. A server that sends less than 64 KiB a second in the end misses it too.
+    /// waits as long. A server that sends less than 64 KiB a second in the end misses it too. At
+    /// least 1 ms, at most a day.
+    ///
+    /// After a third of it, what is still asked for is asked for again on another connection, unless
+    /// there are to be no [`retries`](Self::retries).
     #[must_use]
     pub fn deadline(mut self, deadline: Duration) -> Self {
-        self.deadline = deadline.max(Duration::from_millis(1));
+        self.deadline = deadline.clamp(Duration::from_millis(1), Duration::from_secs(86_400));
         self
     }
 

@@ -265,3 +265,14 @@ fn a_slow_server_is_waited_for_and_a_dead_connection_is_not() {
     assert_eq!(store.read_full_at(&mut [0; 10], 0).unwrap(), 10);
     assert!(began.elapsed() < Duration::from_millis(1400), "{:?}", began.elapsed());
 }
+
+#[test]
+fn the_longest_and_the_shortest_deadline_are_bounded() {
+    let fake = fake();
+    let store = fake.options().deadline(Duration::MAX).open(&fake.url("/o")).unwrap();
+    assert_eq!(store.read_full_at(&mut [0; 10], 0).unwrap(), 10);
+    assert_eq!(store.read_full_at(&mut vec![0; LEN], 0).unwrap(), LEN);
+    fake.lie(|_, reply| reply.sending(Sending::Silence));
+    let options = fake.options().deadline(Duration::ZERO).retries(3);
+    assert!(options.open(&fake.url("/o")).unwrap_err().kind().is_passing());
+}

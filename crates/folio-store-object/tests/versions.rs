@@ -81,6 +81,31 @@ fn a_server_that_ignores_if_match_is_found_out_and_its_answers_are_compared() {
 }
 
 #[test]
+fn a_server_that_refuses_every_condition_is_asked_without_one() {
+    let fake = Fake::with(Object::new(&bytes(5000, 1), "v1"));
+    fake.lie(|request, reply| match request.header("if-match") {
+        Some(_) => Reply::status(412),
+        None => reply,
+    });
+    let store = fake.open();
+    assert_eq!(store.guarantee(), Guarantee::ComparedAfterwards);
+    assert_eq!(read(&store, 0, 100).unwrap(), bytes(100, 1));
+    fake.put("/o", Object::new(&bytes(5000, 2), "v2"));
+    assert_eq!(kind(&store), ErrorKind::Changed);
+}
+
+#[test]
+fn a_server_that_cannot_now_while_it_is_opened_is_an_error_and_no_lesser_guarantee() {
+    let fake = Fake::with(Object::new(&bytes(5000, 1), "v1"));
+    fake.lie(|request, reply| match request.header("if-match") {
+        Some(_) => Reply::status(503),
+        None => reply,
+    });
+    let error = fake.options().open(&fake.url("/o")).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+}
+
+#[test]
 fn a_server_without_etags_guarantees_nothing_and_changes_of_length_and_time_are_seen() {
     let plain = |version, len, time: &str| Object {
         e_tag: None,
