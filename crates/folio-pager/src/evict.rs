@@ -65,9 +65,9 @@ impl Chosen {
 }
 
 impl Core {
-    /// Charges bytes to the budget, once there is room for them. The caller credits them, or has the
+    /// Charges bytes to the budget for a region, once there is room for them. The caller credits them, or has the
     /// ledger note what they are for, and takes its part in what is under way back.
-    pub(crate) fn make_room(&self, bytes: u64) -> Result<(), StoreError> {
+    pub(crate) fn make_room(&self, region: &Region, bytes: u64) -> Result<(), StoreError> {
         let limit = self.budget.limit_bytes();
         let mut failures = 0;
         loop {
@@ -98,6 +98,8 @@ impl Core {
                     }
                     outcome => failures += usize::from(outcome.is_err()),
                 },
+                // Who closes the region waits for this thread, and gives up what the region has after.
+                None if region.is_closing() => return Err(no_room(bytes, limit)),
                 None => self.wait_for_room(epoch),
             }
         }

@@ -43,7 +43,8 @@ impl Region {
         let slot_bytes = bytes.next_power_of_two();
         let copies = core.mechanism.copies(bytes, self.manner());
         let extra = if copies { slot_bytes } else { slot_bytes - bytes } as u64;
-        core.make_room(bytes as u64 + extra).map_err(|error| self.fault_at(&granules, error))?;
+        core.make_room(self, bytes as u64 + extra)
+            .map_err(|error| self.fault_at(&granules, error))?;
         let loaded = self.fill(&granules, why);
         let mut ledger = lock(&core.ledger);
         ledger.under_way -= 1;
@@ -253,7 +254,7 @@ impl Region {
         let room = self.granule() as u64;
         let copies = core.mechanism.copies(self.granule(), self.manner());
         // Of small ones so many bytes are charged for good (`Slots::warm_bytes`).
-        let charged = copies && room > 2 * sys::PAGE as u64 && core.make_room(room).is_ok();
+        let charged = copies && room > 2 * sys::PAGE as u64 && core.make_room(self, room).is_ok();
         // SAFETY: the slot is ours, and so are the addresses, whose pages are missing.
         let result =
             unsafe { core.mechanism.install(from, to, !self.arrives_unprotected(), self.manner()) };

@@ -128,7 +128,9 @@ impl Streams {
         if stream.marker.is_none() || passed {
             stream.next = here;
         }
-        stream.advance(room)
+        // Behind a window that is still being loaded nothing more is begun.
+        let begun = (stream.next - here) / stream.stride;
+        if begun > most as isize { None } else { stream.advance(room) }
     }
 
     /// A marker was touched: its window was of use.

@@ -415,7 +415,8 @@ impl Region {
     fn zeros(&self, granule: usize, fault: Fault) -> PageOutcome {
         let addresses = self.addresses_of(&(granule..granule + 1));
         // Zeros that are written to become memory.
-        let charged = self.is_writable() && self.core.make_room(self.granule() as u64).is_ok();
+        let charged =
+            self.is_writable() && self.core.make_room(self, self.granule() as u64).is_ok();
         if charged {
             lock(&self.core.ledger).under_way -= 1;
         }
@@ -522,6 +523,10 @@ impl Region {
         self.visitors.fetch_add(1, AcqRel);
         let visit = Visit(self.clone());
         (!self.closed.load(Acquire)).then_some(visit)
+    }
+
+    pub(crate) fn is_closing(&self) -> bool {
+        self.closed.load(Acquire)
     }
 
     /// Gives everything back. Called once, by the last handle, when nobody touches the addresses.

@@ -196,6 +196,22 @@ fn a_run_is_read_ahead_in_every_direction() {
 }
 
 #[test]
+fn read_ahead_stays_close_however_slow_the_store() {
+    let bytes = pattern(4 << 20);
+    let store = Ram::fixed(bytes.clone());
+    store.0.delay_micros.store(3000, SeqCst);
+    let pager = pager(256 << 10);
+    let map = pager.options().granule(4096).map(store).unwrap();
+    let slice = map.as_slice().unwrap();
+    // An eighth of the budget is the longest window: 8 granules.
+    for page in 0..100 {
+        assert_eq!(slice[page * 4096], bytes[page * 4096]);
+        let behind = map.residency((page + 20) * 4096..).unwrap();
+        assert_eq!(behind.resident_bytes, 0, "{page}");
+    }
+}
+
+#[test]
 fn two_mappings_of_an_object_are_coherent() {
     let store = Ram::new(pattern(1 << 20));
     let pager = pager(1 << 20);
@@ -245,7 +261,8 @@ fn a_snapshot_does_not_change_whatever_becomes_of_the_store() {
     assert!(slice[..500_000] == bytes[..500_000]);
     store.0.bytes.lock().unwrap().fill(9);
     assert!(slice[..500_000] == bytes[..500_000]);
-    assert!(slice[700_000..].iter().all(|byte| *byte == 9));
+    let other = slice.iter().enumerate().skip(700_000).find(|(_, byte)| **byte != 9);
+    assert_eq!(other, None);
     store.0.bytes.lock().unwrap().truncate(10);
     assert!(slice[..500_000] == bytes[..500_000]);
     map.check().unwrap();
@@ -310,7 +327,7 @@ fn dirty_bytes_that_cannot_be_written_back_fill_the_budget_and_are_kept() {
     store.0.write_failing.store(true, SeqCst);
     let written =
         (0..256).take_while(|page| map.write_at(page * 4096, &[77; 4096]).is_ok()).count();
-    assert!((40..64).contains(&written), "{written}");
+    assert!((8..64).contains(&written), "{written}");
     let mut buf = [0; 4096];
     let error = map.read_at(900_000, &mut buf).unwrap_err();
     assert!(error.to_string().contains("told to"), "{error}");
