@@ -327,7 +327,7 @@ fn dirty_bytes_that_cannot_be_written_back_fill_the_budget_and_are_kept() {
     store.0.write_failing.store(true, SeqCst);
     let written =
         (0..256).take_while(|page| map.write_at(page * 4096, &[77; 4096]).is_ok()).count();
-    assert!((8..64).contains(&written), "{written}");
+    assert!((8..=64).contains(&written), "{written}");
     let mut buf = [0; 4096];
     let error = map.read_at(900_000, &mut buf).unwrap_err();
     assert!(error.to_string().contains("told to"), "{error}");
