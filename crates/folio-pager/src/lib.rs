@@ -90,3 +90,11 @@ use std::sync::{Mutex, MutexGuard};
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }
+
+#[doc = include_str!("../../../README.md")]
+#[cfg(doctest)]
+struct Readme;
+
+#[doc = include_str!("../../../docs/pager.md")]
+#[cfg(doctest)]
+struct Guide;

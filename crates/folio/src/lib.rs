@@ -155,7 +155,3 @@ pub use stable::Stable;
 pub use stack::{Side, Stack};
 #[doc(inline)]
 pub use view::{Chunks, View};
-
-#[doc = include_str!("../../../README.md")]
-#[cfg(doctest)]
-struct Readme;
