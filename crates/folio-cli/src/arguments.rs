@@ -152,6 +152,18 @@ pub enum Touch {
     Random(u64),
 }
 
+impl Touch {
+    /// How many of so many pages it means.
+    pub fn of(self, count: u64) -> u64 {
+        match self {
+            Self::None => 0,
+            Self::First => count.min(1),
+            Self::All => count,
+            Self::Random(some) => count.min(some),
+        }
+    }
+}
+
 impl FromStr for Touch {
     type Err = &'static str;
 

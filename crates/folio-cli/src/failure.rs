@@ -53,6 +53,49 @@ impl Failure {
         Self::new(format!("cannot {} {source}{reason}", error.operation()))
     }
 
+    /// What a store failed with: a file as it was named, numbers as the report writes them.
+    pub fn of_store(error: &folio_store::Error) -> Self {
+        let text = error.to_string();
+        let start = format!("cannot {} {}", error.operation(), error.store());
+        let reason = grouped_in(text.strip_prefix(&start).unwrap_or_default());
+        let store = error.store().strip_prefix("file ").unwrap_or(error.store());
+        let way_out = match (error.kind(), error.operation()) {
+            _ if reason.matches(": ").count() > 1 => "",
+            (folio_store::ErrorKind::NotFound, "open") => ": check what SOURCE names",
+            (folio_store::ErrorKind::Denied, "open") => ": it takes other permissions",
+            (folio_store::ErrorKind::Truncated | folio_store::ErrorKind::Changed, _) => {
+                ": map it again"
+            }
+            _ => "",
+        };
+        Self::new(format!("cannot {} {store}{reason}{way_out}", error.operation()))
+    }
+
+    /// What paging failed with, in the command's words.
+    pub fn of_pager(error: &folio_pager::Error) -> Self {
+        use folio_pager::ErrorKind;
+        if let Some(fault) = error.fault() {
+            return Self::of_store(fault.store_error());
+        }
+        let text = error.to_string();
+        // The library's way out is a method's.
+        let ways = [": raise the budget", ": allow at least"];
+        let end = ways.iter().find_map(|way| text.find(way)).unwrap_or(text.len());
+        let text = &text[..end];
+        let way_out = match error.kind() {
+            ErrorKind::Budget => ": allow more (--memory), or take smaller granules (--granule)",
+            ErrorKind::OutOfRange => ": choose a smaller --offset or --length",
+            _ => "",
+        };
+        Self::new(format!("{}{way_out}", grouped_in(text).replacen(" file ", " ", 1)))
+    }
+
+    /// The same with one more way out.
+    #[must_use]
+    pub fn or(self, way_out: &str) -> Self {
+        Self { message: format!("{}, {way_out}", self.message), ..self }
+    }
+
     /// Writes it to standard error.
     pub fn print(&self, color: ColorChoice) {
         // Nobody is left to be told.

@@ -10,7 +10,8 @@
 //! From arguments to output:
 //! 1. [`arguments`] is the one definition of what may be asked; [`generate`] makes completions and
 //!    man pages of it.
-//! 2. [`source`] opens what is to be mapped, and maps it.
+//! 2. [`source`] opens what is to be mapped, and maps it; [`storesource`] does so for what the pager
+//!    maps, as SOURCE's [`place`] and its first bytes say, and [`pagedmap`] goes on there.
 //! 3. [`touch`] touches pages, through the copying view only, so that no page that cannot be had
 //!    ends the program.
 //! 4. [`report`] is all that was found out, and its JSON; [`table`] writes it for people, with
@@ -32,6 +33,9 @@ mod namedadvice;
 pub mod newfile;
 pub mod pack;
 mod packarguments;
+pub mod pagedmap;
+pub mod pagedreport;
+pub mod pagedtable;
 mod pagingarguments;
 pub mod place;
 pub mod preload;
@@ -44,6 +48,7 @@ mod runarguments;
 pub mod size;
 pub mod source;
 pub mod start;
+pub mod storesource;
 pub mod strip;
 pub mod table;
 pub mod terminal;

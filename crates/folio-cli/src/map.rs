@@ -14,13 +14,16 @@ use crate::progress::{self, Unit};
 use crate::report::{Events, Report};
 use crate::table::{self, Page};
 use crate::touch::Pages;
-use crate::{raw, size, source, terminal};
+use crate::{pagedmap, raw, size, source, storesource, terminal};
 
 /// Maps, touches, and writes the result to standard output.
 ///
 /// # Errors
 /// What failed; a fault too, after the report.
 pub fn run(arguments: &Map, color: ColorChoice) -> Result<(), Failure> {
+    if let Some(source) = storesource::open(arguments)? {
+        return pagedmap::run(arguments, source, color);
+    }
     let map = source::map(arguments)?;
     let mut events = Events::default();
     match prepare(&map, arguments) {

@@ -12,7 +12,8 @@ use crate::size::{exact, grouped, grouped_in, rounded};
 use crate::terminal::{self, BAD, GOOD, STRONG, WEAK};
 use crate::{hex, strip};
 
-const LABEL: usize = 14;
+/// Columns of a label.
+pub(crate) const LABEL: usize = 14;
 
 /// What the page on which it is written can show.
 #[derive(Debug, Clone, Copy)]
@@ -30,7 +31,7 @@ impl Page {
     }
 
     /// Columns beside a label.
-    fn beside(self) -> usize {
+    pub(crate) fn beside(self) -> usize {
         self.width.saturating_sub(LABEL + 2)
     }
 }
@@ -72,12 +73,18 @@ pub fn write(out: &mut impl Write, report: &Report, page: Page) -> io::Result<()
     Ok(())
 }
 
-fn label(out: &mut impl Write, label: &str) -> io::Result<()> {
+/// Writes the label of a row.
+pub(crate) fn label(out: &mut impl Write, label: &str) -> io::Result<()> {
     write!(out, "  {WEAK}{label:<LABEL$}{WEAK:#}")
 }
 
 /// A label, and lines beside it.
-fn row(out: &mut impl Write, name: &str, style: Style, lines: &[String]) -> io::Result<()> {
+pub(crate) fn row(
+    out: &mut impl Write,
+    name: &str,
+    style: Style,
+    lines: &[String],
+) -> io::Result<()> {
     for (index, line) in lines.iter().enumerate() {
         label(out, if index == 0 { name } else { "" })?;
         writeln!(out, "{style}{line}{style:#}")?;
@@ -222,7 +229,7 @@ fn faults(out: &mut impl Write, report: &Report, page: Page) -> io::Result<()> {
 }
 
 /// A text in lines of at most so many columns; a longer word has one of its own.
-fn wrap(text: &str, width: usize) -> Vec<String> {
+pub(crate) fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in text.split(' ') {
         let line = lines.last_mut().expect("there is always a line");

@@ -77,12 +77,7 @@ impl<'a> Pages<'a> {
 
     /// How many a [`Touch`] means.
     pub fn chosen(&self, touch: Touch) -> u64 {
-        match touch {
-            Touch::None => 0,
-            Touch::First => self.count().min(1),
-            Touch::All => self.count(),
-            Touch::Random(count) => self.count().min(count),
-        }
+        touch.of(self.count())
     }
 
     /// Touches pages, counting them in `done`, up to the first that cannot be had. Returns how many
@@ -128,20 +123,21 @@ impl<'a> Pages<'a> {
 /// The numbers below `count` in an order that looks random: a Feistel network over the next power
 /// of four, walked along until it comes back below `count`. Takes no memory.
 #[derive(Debug)]
-struct Order {
+pub(crate) struct Order {
     count: u64,
     half_bits: u32,
     seed: u64,
 }
 
 impl Order {
-    fn new(count: u64, seed: u64) -> Self {
+    /// An order; another seed, another one.
+    pub(crate) fn new(count: u64, seed: u64) -> Self {
         let bits = u64::BITS - count.saturating_sub(1).leading_zeros();
         Self { count, half_bits: bits.div_ceil(2).max(1), seed }
     }
 
     /// The number at a place of the order. `place` is below `count`.
-    fn at(&self, place: u64) -> u64 {
+    pub(crate) fn at(&self, place: u64) -> u64 {
         let mut number = self.step(place);
         while number >= self.count {
             number = self.step(number);

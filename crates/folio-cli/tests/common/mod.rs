@@ -2,6 +2,7 @@
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses a part")]
 
 pub mod programs;
+pub mod server;
 
 use std::fs;
 use std::io::Write;
