@@ -14,6 +14,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use folio_store::{Error as StoreError, ErrorKind as StoreErrorKind};
+use rustix::io::Errno;
 
 use crate::core::Core;
 use crate::error::Fault;
@@ -217,9 +218,11 @@ impl Core {
             // is claimed; the slot is new and has no pages.
             match unsafe { self.mechanism.take_out(from, slot.first(region.granule())) } {
                 Ok(()) => Some(slot),
-                Err(_) => {
-                    self.slots.give(slot, false);
-                    self.cannot_rest();
+                Err(errno) => {
+                    self.slots.give(slot, true);
+                    if errno != Errno::BUSY {
+                        self.cannot_rest();
+                    }
                     None
                 }
             }

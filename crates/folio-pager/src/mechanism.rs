@@ -162,15 +162,19 @@ impl Mechanism {
         }
         // SAFETY: by the caller's contract.
         unsafe {
-            userfault.move_pages(slot, to)?;
+            let moved = userfault.move_pages(slot.clone(), to)?;
+            if moved < slot.len() {
+                userfault.copy(slot.start + moved..slot.end, to + moved, protected)?;
+            }
             if protected {
                 userfault.write_protect(&target, true)?;
             }
+            Ok(if moved < slot.len() { Installed::Copied } else { Installed::Moved })
         }
-        Ok(Installed::Moved)
     }
 
-    /// Takes the pages out of their addresses, in one step for each, and keeps them in a slot.
+    /// Takes the pages out of their addresses, in one step for each, and keeps them in a slot. EBUSY where
+    /// the kernel is at one of them: then they are where they were.
     ///
     /// # Safety
     /// Both are the caller's; the slot has no pages.
@@ -182,7 +186,15 @@ impl Mechanism {
         // SAFETY: by the caller's contract.
         unsafe {
             match &self.userfault {
-                Some(userfault) => userfault.move_pages(from, slot.start),
+                Some(userfault) => {
+                    let moved = userfault.move_pages(from.clone(), slot.start)?;
+                    if moved == from.len() {
+                        return Ok(());
+                    }
+                    // By copies, which arrive protected: a write that went unnoticed would be lost.
+                    userfault.copy(slot.start..slot.start + moved, from.start, true)?;
+                    Err(Errno::BUSY)
+                }
                 None => {
                     sys::protect(&from, MprotectFlags::empty())?;
                     sys::remap(from, slot.start)?;
@@ -201,16 +213,20 @@ impl Mechanism {
         from: Range<usize>,
         to: Range<usize>,
     ) -> Result<Installed, Errno> {
+        let mut moved = 0;
         if let Some(userfault) = self.userfault.as_ref().filter(|userfault| userfault.moves) {
             // SAFETY: by the caller's contract; slots are registered as targets.
-            return unsafe { userfault.move_pages(from, to.start) }.map(|()| Installed::Moved);
+            moved = unsafe { userfault.move_pages(from.clone(), to.start) }?;
+            if moved == from.len() {
+                return Ok(Installed::Moved);
+            }
         }
         // SAFETY: both are readable and writable memory of the caller's and do not overlap.
         unsafe {
             core::ptr::copy_nonoverlapping(
-                sys::pointer(from.start).cast::<u8>(),
-                sys::pointer(to.start).cast::<u8>(),
-                from.len(),
+                sys::pointer(from.start + moved).cast::<u8>(),
+                sys::pointer(to.start + moved).cast::<u8>(),
+                from.len() - moved,
             );
         }
         Ok(Installed::Copied)

@@ -161,22 +161,40 @@ impl Userfault {
         })
     }
 
-    /// Moves pages from `from` to where they are missing at `to`, in one step for each page or huge page.
+    /// Moves pages from `from` to where they are missing at `to`, in one step for each page or huge page;
+    /// returns how many bytes, fewer where the kernel is still at one of the pages (EBUSY): direct I/O gives
+    /// its pages back a moment after it has returned.
     ///
     /// # Safety
     /// Both ranges are the caller's, private and anonymous, and `to` is registered.
-    pub(crate) unsafe fn move_pages(&self, from: Range<usize>, to: usize) -> Result<(), Errno> {
-        each_step(from.len(), |done| {
-            let mut moved = raw::uffdio_move {
-                dst: (to + done) as u64,
-                src: (from.start + done) as u64,
-                len: (from.len() - done) as u64,
+    pub(crate) unsafe fn move_pages(&self, from: Range<usize>, to: usize) -> Result<usize, Errno> {
+        const PATIENCE: usize = 100;
+        let (mut moved, mut tries) = (0, 0);
+        while moved < from.len() {
+            let mut request = raw::uffdio_move {
+                dst: (to + moved) as u64,
+                src: (from.start + moved) as u64,
+                len: (from.len() - moved) as u64,
                 mode: 0,
                 move_: 0,
             };
-            let result = ioctl(&self.fd, UFFDIO_MOVE, &mut moved);
-            (result, moved.move_)
-        })
+            let result = ioctl(&self.fd, UFFDIO_MOVE, &mut request);
+            let progress = request.move_.max(0) as usize;
+            match result {
+                Ok(()) => return Ok(from.len()),
+                Err(Errno::AGAIN | Errno::INTR) => moved += progress,
+                Err(Errno::BUSY) => {
+                    moved += progress;
+                    tries += 1;
+                    if tries > PATIENCE {
+                        return Ok(moved);
+                    }
+                    std::thread::yield_now();
+                }
+                Err(errno) => return Err(errno),
+            }
+        }
+        Ok(moved)
     }
 
     /// Shows zeros where pages are missing.
