@@ -68,9 +68,11 @@ impl Chosen {
 impl Core {
     /// Charges bytes to the budget for a region, once there is room for them. The caller credits them, or has the
     /// ledger note what they are for, and takes its part in what is under way back.
+    ///
+    /// Where dirty granules cannot be saved, clean ones go; if there are none, that is the error.
     pub(crate) fn make_room(&self, region: &Region, bytes: u64) -> Result<(), StoreError> {
         let limit = self.budget.limit_bytes();
-        let mut failures = 0;
+        let (mut failures, mut unsaved) = (0, None);
         loop {
             let epoch = self.room_epoch();
             let chosen = {
@@ -81,24 +83,28 @@ impl Core {
                     return Ok(());
                 }
                 let missing = (ledger.charged + bytes).saturating_sub(limit);
-                let chosen = self.choose(&mut ledger, missing);
-                if chosen.is_empty() {
-                    if bytes > limit || ledger.under_way + chosen.busy == 0 {
-                        return Err(no_room(bytes, limit));
-                    }
-                    None
-                } else {
+                let chosen = self.choose(&mut ledger, missing, unsaved.is_some());
+                if !chosen.is_empty() {
                     ledger.under_way += 1;
                     Some(chosen)
+                } else if let Some(error) = unsaved.take() {
+                    if failures > SAVES_TRIED {
+                        return Err(cannot_save(bytes, &error));
+                    }
+                    continue;
+                } else if bytes > limit || ledger.under_way + chosen.busy == 0 {
+                    return Err(no_room(bytes, limit));
+                } else {
+                    None
                 }
             };
             match chosen {
-                Some(chosen) => match self.carry_out(chosen) {
-                    Err(error) if failures >= SAVES_TRIED => {
-                        return Err(cannot_save(bytes, &error));
+                Some(chosen) => {
+                    if let Err(error) = self.carry_out(chosen) {
+                        failures += 1;
+                        unsaved = Some(error);
                     }
-                    outcome => failures += usize::from(outcome.is_err()),
-                },
+                }
                 // Who closes the region waits for this thread, and gives up what the region has after.
                 None if region.is_closing() => return Err(no_room(bytes, limit)),
                 None => self.wait_for_room(epoch),
@@ -112,12 +118,29 @@ impl Core {
         self.room_again();
     }
 
-    fn choose(&self, ledger: &mut Ledger, missing: u64) -> Chosen {
+    /// Spares fewer of the last loads where the others cannot be had, since they are pinned.
+    fn choose(&self, ledger: &mut Ledger, missing: u64, clean_only: bool) -> Chosen {
+        let mut spared = SPARED.min(ledger.len() as u64 / 2);
+        loop {
+            let chosen = self.choose_but(ledger, missing, clean_only, spared);
+            if spared == 0 || chosen.busy > 0 || !chosen.is_empty() {
+                return chosen;
+            }
+            spared /= 2;
+        }
+    }
+
+    fn choose_but(
+        &self,
+        ledger: &mut Ledger,
+        missing: u64,
+        clean_only: bool,
+        spared: u64,
+    ) -> Chosen {
         let mut chosen = Chosen::default();
         let frames = ledger.len() as u64;
         // A little more at a time, so that the next loads find room.
         let spare = (frames / 64).min(BATCH);
-        let spared = SPARED.min(frames / 2);
         let (mut bytes, mut extra) = (0, 0);
         let mut rests = 2 * spare + 32;
         for _ in 0..2 * frames + 2 {
@@ -137,7 +160,7 @@ impl Core {
             if rest && (standby || !self.can_rest()) {
                 continue;
             }
-            if loads - entry.born < spared && !standby {
+            if (loads - entry.born < spared && !standby) || (dirty && !rest && clean_only) {
                 ledger.policy.kept(frame);
                 continue;
             }
@@ -286,10 +309,11 @@ impl Core {
     }
 }
 
+/// The kind is that of the failure, which may pass.
 fn cannot_save(bytes: u64, error: &StoreError) -> StoreError {
     let reason =
         format!("no room for {bytes} bytes: what is dirty cannot be written back: {error}");
-    StoreError::new(StoreErrorKind::NoSpace, "load into", "memory").reason(reason)
+    StoreError::new(error.kind(), "load into", "memory").reason(reason)
 }
 
 fn no_room(bytes: u64, limit: u64) -> StoreError {
