@@ -139,7 +139,9 @@ impl Region {
         self.load_absent(granules, Why::Ahead { marker })
     }
 
-    /// Loads what is absent of a run, in as few requests as possible.
+    /// Loads what is absent of a run, in as few requests as possible. Where the store fails for several
+    /// granules at once, or there is no room for them, they are loaded one by one: what can be had is
+    /// there, and the fault is that of a granule.
     pub(crate) fn load_absent(self: &Arc<Self>, run: Range<usize>, why: Why) -> Result<(), Fault> {
         let most = RUN_BYTES / self.granule();
         let mut next = run.start;
@@ -155,7 +157,12 @@ impl Region {
             }
             if let Err(fault) = self.load(first..next, why) {
                 (first..next).for_each(|granule| self.settle(granule, State::Absent, false));
-                return Err(fault);
+                if next - first == 1 {
+                    return Err(fault);
+                }
+                for granule in first..next {
+                    self.load_absent(granule..granule + 1, why)?;
+                }
             }
         }
         Ok(())
