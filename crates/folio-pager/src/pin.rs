@@ -110,8 +110,10 @@ impl Region {
         let word = self.word(granule);
         loop {
             let seen = {
-                let _ledger = lock(&self.core.ledger);
-                match word.pin() {
+                let mut ledger = lock(&self.core.ledger);
+                let entry = ledger.entry_of(self.key(granule));
+                let elsewhere = entry.is_some_and(|entry| entry.slot.is_some());
+                match if elsewhere { Err(word.seen()) } else { word.pin() } {
                     Ok(seen) => {
                         if seen.is_dirty() {
                             let addresses = self.addresses_of(&(granule..granule + 1));
