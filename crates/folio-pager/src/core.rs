@@ -3,12 +3,14 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, Weak};
+use std::time::Duration;
 
 use crate::budget::Budget;
 use crate::ledger::Ledger;
 use crate::mechanism::Mechanism;
 use crate::paged::Mapped;
 use crate::region::Region;
+use crate::save::SOME;
 use crate::slots::Slots;
 use crate::statistics::Counters;
 use crate::workers::{Job, Workers};
@@ -92,9 +94,21 @@ impl Core {
 
     /// What a thread does in the background: saves until a quarter of the limit is left.
     pub(crate) fn save_in_background(&self) {
-        while lock(&self.ledger).dirty_bytes > self.budget.dirty_limit_bytes() / 4 {
-            if !self.save_some() {
-                break;
+        loop {
+            let (bytes, count) = {
+                let ledger = lock(&self.ledger);
+                (ledger.dirty_bytes, ledger.dirty.len())
+            };
+            if bytes <= self.budget.dirty_limit_bytes() / 4 {
+                return;
+            }
+            // What has just been soiled would be protected before the write that soiled it is done, and
+            // so for ever.
+            if count < SOME {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            if self.save_some() == 0 {
+                return;
             }
         }
     }

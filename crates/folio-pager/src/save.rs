@@ -24,7 +24,7 @@ use crate::word::State;
 /// Bytes that are written at once, at most.
 const PIECE_BYTES: usize = 4 << 20;
 /// Granules that a background save takes at a time.
-const SOME: usize = 256;
+pub(crate) const SOME: usize = 256;
 
 impl Core {
     /// Saves granules whose words have been claimed for it; returns those that are clean now, still
@@ -156,15 +156,13 @@ impl Core {
         self.room_again();
     }
 
-    /// Saves some dirty granules of any region. False if there were none to be had.
-    pub(crate) fn save_some(&self) -> bool {
+    /// Saves up to [`SOME`] dirty granules of any region; returns how many that were.
+    pub(crate) fn save_some(&self) -> usize {
         let keys: Vec<Key> = lock(&self.ledger).dirty.iter().take(SOME).copied().collect();
         let claimed = self.claim_dirty(keys);
-        let any = !claimed.is_empty();
         let (saved, _) = self.save(claimed);
-        let progress = any && !saved.is_empty();
         self.saved(&saved);
-        progress
+        saved.len()
     }
 }
 
