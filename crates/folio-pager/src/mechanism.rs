@@ -18,7 +18,7 @@ use std::os::fd::OwnedFd;
 use rustix::io::Errno;
 use rustix::mm::{Advice, MprotectFlags, ProtFlags};
 
-use crate::sys::{self, HUGE, Userfault};
+use crate::sys::{self, HUGE, PAGE, Userfault};
 
 /// Pages from here on are moved rather than copied, where nothing speaks against it.
 const WORTH_MOVING_BYTES: usize = 16 << 10;
@@ -87,7 +87,8 @@ impl Mechanism {
         match &self.userfault {
             Some(userfault) => {
                 let worth = manner.tight || len >= WORTH_MOVING_BYTES;
-                !(userfault.moves && manner.unguarded && worth)
+                let moves = userfault.moves && manner.unguarded && worth;
+                !(moves || manner.tight)
             }
             None => false,
         }
@@ -159,6 +160,17 @@ impl Mechanism {
             // SAFETY: by the caller's contract.
             unsafe { userfault.copy(slot, to, protected) }?;
             return Ok(Installed::Copied);
+        }
+        if !userfault.moves {
+            // There is room for a page twice, for a moment, and for no more.
+            for (from, to) in slot.step_by(PAGE).zip(target.step_by(PAGE)) {
+                // SAFETY: by the caller's contract.
+                unsafe {
+                    userfault.copy(from..from + PAGE, to, protected)?;
+                    sys::advise(&(from..from + PAGE), Advice::LinuxDontNeed)?;
+                }
+            }
+            return Ok(Installed::Moved);
         }
         // SAFETY: by the caller's contract.
         unsafe {
