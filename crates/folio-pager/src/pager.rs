@@ -276,7 +276,8 @@ impl MapOptions<'_> {
             // Each resident granule may be a mapping of its own, of which there are 65,530.
             granule = granule.max(below(limit / 8192));
         }
-        let most = below(limit / 8).min(len.max(1).next_power_of_two());
+        let whole = len.max(1).checked_next_power_of_two().unwrap_or(u64::MAX);
+        let most = below(limit / 8).min(whole);
         granule.min(most).clamp(PAGE as u64, RUN_BYTES as u64) as usize
     }
 }

@@ -17,9 +17,10 @@
 //! - Zeros that stand in are never written to the store, and stay until [`Region::retry`].
 #![allow(unsafe_code)]
 
+use std::alloc::{self, Layout};
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+use std::sync::atomic::Ordering::{AcqRel, Acquire, SeqCst};
 use std::sync::atomic::{AtomicBool, AtomicU32};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Instant;
@@ -126,13 +127,16 @@ impl Region {
         let len = usize::try_from(plan.len).map_err(|_| too_long())?;
         let whole = len.checked_next_multiple_of(plan.granule).ok_or_else(too_long)?;
         let whole = whole.max(plan.granule);
+        let granule_shift = plan.granule.trailing_zeros();
+        let words = words(whole >> granule_shift).ok_or_else(|| {
+            os(rustix::io::Errno::NOMEM).advice("take larger granules, of which there are fewer")
+        })?;
         let addresses = core.mechanism.reserve(whole).map_err(os)?;
         if plan.granule >= sys::HUGE {
             // SAFETY: the addresses are new. Whether the kernel follows the advice shows in speed only.
             let _ = unsafe { sys::advise(&addresses, rustix::mm::Advice::LinuxHugepage) };
         }
         let id = lock(&core.ledger).next_region();
-        let granule_shift = plan.granule.trailing_zeros();
         let region = Arc::new(Self {
             id,
             core: core.clone(),
@@ -150,7 +154,7 @@ impl Region {
             tight: core.budget.limit_bytes() < 64 * plan.granule as u64,
             keeps: plan.way == Way::Snapshot,
             private: matches!(plan.way, Way::Private | Way::Snapshot),
-            words: words(whole >> granule_shift),
+            words,
             sliced: AtomicBool::new(false),
             failures: AtomicU32::new(0),
             faults: Mutex::default(),
@@ -520,9 +524,10 @@ impl Region {
 
     /// Announces an operation on the addresses; none begins once the region is closing.
     pub(crate) fn visit(self: &Arc<Self>) -> Option<Visit> {
-        self.visitors.fetch_add(1, AcqRel);
+        // In one order with what `close` does: either it sees the visitor, or the visitor sees it.
+        self.visitors.fetch_add(1, SeqCst);
         let visit = Visit(self.clone());
-        (!self.closed.load(Acquire)).then_some(visit)
+        (!self.closed.load(SeqCst)).then_some(visit)
     }
 
     pub(crate) fn is_closing(&self) -> bool {
@@ -531,9 +536,9 @@ impl Region {
 
     /// Gives everything back. Called once, by the last handle, when nobody touches the addresses.
     pub(crate) fn close(&self, hook: PageHook) {
-        self.closed.store(true, Release);
+        self.closed.store(true, SeqCst);
         loop {
-            match self.visitors.load(Acquire) {
+            match self.visitors.load(SeqCst) {
                 0 => break,
                 count => sys::wait(&self.visitors, count),
             }
@@ -573,7 +578,7 @@ pub(crate) struct Visit(Arc<Region>);
 
 impl Drop for Visit {
     fn drop(&mut self) {
-        if self.0.visitors.fetch_sub(1, AcqRel) == 1 && self.0.closed.load(Relaxed) {
+        if self.0.visitors.fetch_sub(1, SeqCst) == 1 && self.0.closed.load(SeqCst) {
             sys::wake(&self.0.visitors);
         }
     }
@@ -583,10 +588,16 @@ const fn units_mask(bits: u32) -> u64 {
     if bits >= 6 { u64::MAX } else { (1 << (1 << bits)) - 1 }
 }
 
-/// Words of absent granules. Memory comes to them as they are touched.
-fn words(count: usize) -> Box<[Word]> {
-    let zeros = vec![0_u32; count].into_boxed_slice();
-    // SAFETY: a word is an atomic `u32`, which has the size, alignment and validity of a `u32`
-    // (`repr(transparent)`, and the documentation of `AtomicU32`).
-    unsafe { Box::from_raw(Box::into_raw(zeros) as *mut [Word]) }
+/// Words of absent granules. Memory comes to them as they are touched. None if there are no addresses for
+/// so many.
+fn words(count: usize) -> Option<Box<[Word]>> {
+    let layout = Layout::array::<Word>(count).ok().filter(|layout| layout.size() > 0)?;
+    // SAFETY: the layout has a size.
+    let start = unsafe { alloc::alloc_zeroed(layout) }.cast::<Word>();
+    if start.is_null() {
+        return None;
+    }
+    // SAFETY: the memory comes from the global allocator with the layout of such a box, and a word is an
+    // atomic `u32` (`repr(transparent)`), for which zeros are valid.
+    Some(unsafe { Box::from_raw(core::ptr::slice_from_raw_parts_mut(start, count)) })
 }

@@ -15,6 +15,9 @@ use crate::mechanism::{Mechanism, is_huge};
 use crate::sys::{HUGE, PAGE};
 
 const CLASSES: usize = (HUGE / PAGE).ilog2() as usize + 1;
+/// Addresses of each class, at most: no machine has more memory, and all classes together leave most of
+/// what a process has.
+const MOST_BYTES: usize = 1 << 42;
 /// Slots of one size that keep their memory when they are given back.
 const WARM: usize = 4;
 
@@ -93,7 +96,7 @@ impl Slots {
             return Ok(Slot { start, len });
         }
         if class.addresses.is_empty() {
-            let whole = (self.room_bytes / len + 64) * len;
+            let whole = (self.room_bytes.min(MOST_BYTES) / len + 64) * len;
             class.addresses = self.mechanism.reserve_slots(whole, is_huge(len))?;
             class.next = class.addresses.start;
         }
