@@ -46,7 +46,7 @@ pub(crate) struct Spread {
 }
 
 impl Spread {
-    fn of(mut values: Vec<f64>) -> Self {
+    pub(crate) fn of(mut values: Vec<f64>) -> Self {
         values.sort_by(f64::total_cmp);
         let at = |part: f64| {
             let place = part * (values.len() - 1) as f64;
@@ -181,7 +181,7 @@ fn time(work: &mut Work<'_>, runs: u64) -> f64 {
 }
 
 /// Nanoseconds that this thread has run for.
-fn cpu_time() -> f64 {
+pub(crate) fn cpu_time() -> f64 {
     let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: clock_gettime(2) writes one timespec, which `now` is.
     let done = unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut now) };

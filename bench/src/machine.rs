@@ -28,6 +28,25 @@ pub(crate) fn pin() -> Option<usize> {
     (done == 0).then_some(last)
 }
 
+/// Keeps this thread on one processor; returns where it could run before.
+pub(crate) fn pin_to(processor: usize) -> libc::cpu_set_t {
+    // SAFETY: all zeros is a valid, empty set; the kernel writes and reads sets of the size given.
+    unsafe {
+        let mut before: libc::cpu_set_t = std::mem::zeroed();
+        libc::sched_getaffinity(0, size_of_val(&before), &raw mut before);
+        let mut set: libc::cpu_set_t = std::mem::zeroed();
+        libc::CPU_SET(processor, &mut set);
+        libc::sched_setaffinity(0, size_of_val(&set), &raw const set);
+        before
+    }
+}
+
+/// Undoes [`pin_to`].
+pub(crate) fn unpin(before: &libc::cpu_set_t) {
+    // SAFETY: the kernel reads a set of the size given.
+    unsafe { libc::sched_setaffinity(0, size_of_val(before), before) };
+}
+
 /// The machine in a line, as seen before pinning.
 pub(crate) fn line() -> String {
     let field = |file: &str, name: &str| {

@@ -32,7 +32,7 @@ impl Raw {
 
     pub(crate) fn anonymous(len: usize) -> Self {
         let prot = libc::PROT_READ | libc::PROT_WRITE;
-        Self::map(len, prot, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, -1)
+        Self::map(len, prot, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE, -1)
     }
 
     /// Opens, asks for the length, maps, closes.

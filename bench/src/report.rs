@@ -5,6 +5,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
+use crate::contest::Contest;
 use crate::harness::{Contender, Outcome, Spread, nanoseconds};
 
 const BEGIN: &str = "<!-- measured: begin -->";
@@ -126,6 +127,94 @@ pub(crate) fn json(setting: &Setting, outcomes: &[Outcome]) -> String {
     }
     out.push_str("  ]\n}\n");
     out
+}
+
+/// The pager's rows, a line for each peer, and the policies' hit ratios.
+pub(crate) fn pager_text(contest: &Contest) -> String {
+    let mut out = String::new();
+    let mut group = "";
+    for outcome in &contest.outcomes {
+        if outcome.group != group {
+            group = outcome.group;
+            let _ = writeln!(out, "\n{group}");
+        }
+        let own = &outcome.measured[0];
+        let _ = writeln!(out, "  {}: {} {}", outcome.name, own.name, nanoseconds(own.time.median));
+        for peer in &outcome.measured[1..] {
+            let aim = peer.aim.map_or_else(String::new, |aim| format!("at most {aim:.2}: "));
+            let _ = writeln!(
+                out,
+                "    {:<44} {:>9}   {:<22} {aim}{}",
+                peer.name,
+                nanoseconds(peer.time.median),
+                ratio(peer.ratio),
+                peer.verdict()
+            );
+        }
+    }
+    for (at, hits) in contest.hits.iter().enumerate() {
+        if at == 0 {
+            let _ =
+                writeln!(out, "\npolicies: touches that find their page, and rests, in percent");
+            let names: Vec<_> = hits.by.iter().map(|(name, _)| format!("{name:>8}")).collect();
+            let _ = writeln!(out, "  {:<34}{}", "", names.join(""));
+        }
+        let values: Vec<_> = hits.by.iter().map(|(_, value)| format!("{value:>8.2}")).collect();
+        let _ = writeln!(out, "  {:<34}{}", hits.trace, values.join(""));
+    }
+    for line in &contest.skipped {
+        let _ = writeln!(out, "{line}");
+    }
+    out
+}
+
+/// The pager's rows as one object. Times in nanoseconds.
+pub(crate) fn pager_json(setting: &Setting, contest: &Contest) -> String {
+    let spread = |Spread { low, median, high }| {
+        format!("{{\"q1\": {low:.4}, \"median\": {median:.4}, \"q3\": {high:.4}}}")
+    };
+    let mut rows = Vec::new();
+    for outcome in &contest.outcomes {
+        let by = outcome.measured.iter().enumerate().map(|(at, measured)| {
+            let mut line = format!(
+                "      {}: {{\"nanoseconds\": {}",
+                quoted(&measured.name),
+                spread(measured.time)
+            );
+            if at > 0 {
+                let _ = write!(line, ", \"folio_over_it\": {}", spread(measured.ratio));
+            }
+            if let Some(aim) = measured.aim {
+                let _ = write!(line, ", \"aim\": {aim:.4}");
+            }
+            line + "}"
+        });
+        let by = by.collect::<Vec<_>>().join(",\n");
+        let (group, name) = (quoted(outcome.group), quoted(&outcome.name));
+        rows.push(format!(
+            "    {{\n      \"group\": {group},\n      \"row\": {name},\n{by}\n    }}"
+        ));
+    }
+    let policies = contest.hits.iter().map(|hits| {
+        let mut before = "";
+        let by = hits.by.iter().map(|(name, value)| {
+            let key = if *name == "rests" { format!("rests of {before}") } else { (*name).into() };
+            before = name;
+            format!("{}: {value:.2}", quoted(&key))
+        });
+        let by = by.collect::<Vec<_>>().join(", ");
+        format!("    {{\"trace\": {}, {by}}}", quoted(&hits.trace))
+    });
+    let policies: Vec<String> = policies.collect();
+    format!(
+        "{{\n  \"command\": {},\n  \"machine\": {},\n  \"rustc\": {},\n  \"rows\": [\n{}\n  ],\n  \
+         \"hits_in_percent\": [\n{}\n  ]\n}}\n",
+        quoted(&setting.command),
+        quoted(&setting.machine),
+        quoted(&setting.rustc),
+        rows.join(",\n"),
+        policies.join(",\n")
+    )
 }
 
 fn quoted(text: &str) -> String {

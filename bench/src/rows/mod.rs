@@ -4,6 +4,12 @@ pub(crate) mod compat;
 pub(crate) mod copy;
 pub(crate) mod grow;
 pub(crate) mod map;
+pub(crate) mod pager_evict;
+pub(crate) mod pager_fault;
+pub(crate) mod pager_object;
+pub(crate) mod pager_policy;
+pub(crate) mod pager_random;
+pub(crate) mod pager_scan;
 pub(crate) mod scan;
 pub(crate) mod word;
 
