@@ -156,7 +156,7 @@ impl Handler {
             if let Some(processor) = processor {
                 crate::machine::pin_to(processor);
             }
-            while !end.load(Ordering::Acquire) {
+            loop {
                 // SAFETY: all zeros is a valid message; read(2) writes no more than its size.
                 let message = unsafe {
                     let mut message: raw::uffd_msg = std::mem::zeroed();
@@ -176,6 +176,10 @@ impl Handler {
                     base + offset,
                     granule,
                 );
+                // Told before the last fault.
+                if end.load(Ordering::Acquire) {
+                    return;
+                }
             }
         };
         Some(Self { fd, area, ended, thread: Some(std::thread::spawn(work)) })

@@ -134,6 +134,7 @@ impl Core {
         }
         drop(ledger);
         self.slots.give_all(slots);
+        self.give_up_recycled(u64::MAX);
         self.room_again();
     }
 }

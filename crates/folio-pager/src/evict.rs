@@ -65,51 +65,85 @@ impl Chosen {
     }
 }
 
+/// What was tried to make room, in vain.
+#[derive(Debug, Default)]
+pub(crate) struct Tries {
+    /// Rounds in which nothing could be saved.
+    failures: usize,
+    /// Why, the last time.
+    unsaved: Option<StoreError>,
+}
+
 impl Core {
     /// Charges bytes to the budget for a region, once there is room for them. The caller credits them, or has the
     /// ledger note what they are for, and takes its part in what is under way back.
     ///
     /// Where dirty granules cannot be saved, clean ones go; if there are none, that is the error.
     pub(crate) fn make_room(&self, region: &Region, bytes: u64) -> Result<(), StoreError> {
-        let limit = self.budget.limit_bytes();
-        let (mut failures, mut unsaved) = (0, None);
+        let mut tries = Tries::default();
         loop {
             let epoch = self.room_epoch();
-            let chosen = {
+            {
                 let mut ledger = lock(&self.ledger);
-                if ledger.charged + bytes <= limit {
+                if ledger.charged + bytes <= self.budget.limit_bytes() {
                     ledger.charged += bytes;
                     ledger.under_way += 1;
                     return Ok(());
                 }
-                let missing = (ledger.charged + bytes).saturating_sub(limit);
-                let chosen = self.choose(&mut ledger, missing, unsaved.is_some());
-                if !chosen.is_empty() {
-                    ledger.under_way += 1;
-                    Some(chosen)
-                } else if let Some(error) = unsaved.take() {
-                    if failures > SAVES_TRIED {
-                        return Err(cannot_save(bytes, &error));
-                    }
-                    continue;
-                } else if bytes > limit || ledger.under_way + chosen.busy == 0 {
-                    return Err(no_room(bytes, limit));
-                } else {
-                    None
-                }
-            };
-            match chosen {
-                Some(chosen) => {
-                    if let Err(error) = self.carry_out(chosen) {
-                        failures += 1;
-                        unsaved = Some(error);
-                    }
-                }
-                // Who closes the region waits for this thread, and gives up what the region has after.
-                None if region.is_closing() => return Err(no_room(bytes, limit)),
-                None => self.wait_for_room(epoch),
             }
+            self.free(region, bytes, None, epoch, &mut tries)?;
         }
+    }
+
+    /// Gives up memory, so that there may be room for as many bytes; or, if asked, recycles it as slots
+    /// of a size.
+    pub(crate) fn free(
+        &self,
+        region: &Region,
+        bytes: u64,
+        recycle: Option<usize>,
+        epoch: u32,
+        tries: &mut Tries,
+    ) -> Result<(), StoreError> {
+        let limit = self.budget.limit_bytes();
+        let chosen = {
+            let mut ledger = lock(&self.ledger);
+            let missing = (ledger.charged + bytes).saturating_sub(limit);
+            if missing == 0 {
+                return Ok(());
+            }
+            if ledger.recycled.bytes() > 0 {
+                drop(ledger);
+                self.give_up_recycled(missing);
+                return Ok(());
+            }
+            let chosen = self.choose(&mut ledger, missing, tries.unsaved.is_some());
+            if !chosen.is_empty() {
+                ledger.under_way += 1;
+                Some(chosen)
+            } else if let Some(error) = tries.unsaved.take() {
+                return match tries.failures > SAVES_TRIED {
+                    true => Err(cannot_save(bytes, &error)),
+                    false => Ok(()),
+                };
+            } else if bytes > limit || ledger.under_way + chosen.busy == 0 {
+                return Err(no_room(bytes, limit));
+            } else {
+                None
+            }
+        };
+        match chosen {
+            Some(chosen) => {
+                if let Err(error) = self.carry_out(chosen, recycle) {
+                    tries.failures += 1;
+                    tries.unsaved = Some(error);
+                }
+            }
+            // Who closes the region waits for this thread, and gives up what the region has after.
+            None if region.is_closing() => return Err(no_room(bytes, limit)),
+            None => self.wait_for_room(epoch),
+        }
+        Ok(())
     }
 
     /// Gives charged bytes back.
@@ -202,7 +236,7 @@ impl Core {
     }
 
     /// Fails if nothing could be evicted since nothing could be saved.
-    fn carry_out(&self, chosen: Chosen) -> Result<(), StoreError> {
+    fn carry_out(&self, chosen: Chosen, recycle: Option<usize>) -> Result<(), StoreError> {
         let Chosen { rest, save, mut evict, .. } = chosen;
         let rested = !rest.is_empty();
         rest.into_iter().for_each(|claimed| self.rest(&claimed));
@@ -223,7 +257,7 @@ impl Core {
             }
         }
         let progress = rested || !evict.is_empty();
-        self.evict(evict);
+        self.evict(evict, recycle);
         lock(&self.ledger).under_way -= 1;
         self.room_again();
         match failure {
@@ -266,8 +300,8 @@ impl Core {
         region.settle(*granule, if rested { State::Standby } else { State::Resident }, dirty);
     }
 
-    /// Gives up the memory of granules that have been claimed for it.
-    pub(crate) fn evict(&self, claimed: Vec<Claimed>) {
+    /// Gives up the memory of granules that have been claimed for it, or recycles it as slots of a size.
+    fn evict(&self, claimed: Vec<Claimed>, recycle: Option<usize>) {
         if claimed.is_empty() {
             return;
         }
@@ -283,6 +317,13 @@ impl Core {
                     None => ranges.push(region.addresses_of(&(*granule..granule + 1))),
                 }
             }
+        }
+        let mut recycled = Vec::new();
+        if let Some(len) = recycle {
+            recycled = slots.extract_if(.., |slot| slot.addresses().len() == len).collect();
+            let (collected, left) = self.collect(ranges, len);
+            recycled.extend(collected);
+            ranges = left;
         }
         // SAFETY: the addresses are of regions that visitors keep from being closed; the words are
         // claimed, the granules clean and without pins: their bytes can be had from their stores. Slices
@@ -300,6 +341,10 @@ impl Core {
             let mut ledger = lock(&self.ledger);
             for claimed in &claimed {
                 ledger.remove(claimed.key());
+            }
+            for slot in recycled {
+                ledger.charged += slot.addresses().len() as u64;
+                ledger.recycled.put(slot);
             }
         }
         for Claimed { region, granule, .. } in &claimed {
@@ -342,8 +387,9 @@ impl Region {
                 }
             }
             evicted += (claimed.len() * self.granule()) as u64;
-            self.core.evict(claimed);
+            self.core.evict(claimed, None);
         }
+        self.core.give_up_recycled(u64::MAX);
         self.core.room_again();
         Ok(evicted)
     }

@@ -10,6 +10,7 @@ use std::sync::{Arc, Weak};
 use rustc_hash::FxHashMap;
 
 use crate::policy::{Frame, Policy};
+use crate::recycle::Recycled;
 use crate::region::Region;
 use crate::slots::Slot;
 
@@ -52,6 +53,7 @@ pub(crate) struct Ledger {
     /// Loads and evictions under way, after which there may be room.
     pub(crate) under_way: usize,
     pub(crate) policy: Box<dyn Policy>,
+    pub(crate) recycled: Recycled,
     pub(crate) dirty: BTreeSet<Key>,
     pub(crate) dirty_bytes: u64,
     pub(crate) loads: u64,
@@ -69,6 +71,7 @@ impl Ledger {
             charged: 0,
             under_way: 0,
             policy,
+            recycled: Recycled::default(),
             dirty: BTreeSet::new(),
             dirty_bytes: 0,
             loads: 0,

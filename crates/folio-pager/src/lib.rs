@@ -65,6 +65,7 @@ mod pin;
 pub mod policy;
 mod prefetch;
 mod readahead;
+mod recycle;
 mod region;
 mod save;
 mod slots;

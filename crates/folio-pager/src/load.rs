@@ -14,6 +14,7 @@ use folio_store::{Cost, Error as StoreError, ErrorKind as StoreErrorKind};
 
 use crate::error::Fault;
 use crate::mechanism::Installed;
+use crate::recycle::Gathered;
 use crate::region::Region;
 use crate::slots::Slot;
 use crate::word::State;
@@ -40,19 +41,21 @@ impl Region {
         let core = &self.core;
         let bytes = granules.len() * self.granule();
         debug_assert!(bytes <= RUN_BYTES, "{granules:?}");
-        let slot_bytes = bytes.next_power_of_two();
-        let copies = core.mechanism.copies(bytes, self.manner());
-        let extra = if copies { slot_bytes } else { slot_bytes - bytes } as u64;
-        core.make_room(self, bytes as u64 + extra)
-            .map_err(|error| self.fault_at(&granules, error))?;
-        let loaded = self.fill(&granules, why);
+        let gathered = core.gather(self, bytes).map_err(|error| self.fault_at(&granules, error))?;
+        let rest = gathered.charged - bytes as u64;
+        let loaded = self.fill(&granules, why, gathered);
         let mut ledger = lock(&core.ledger);
         ledger.under_way -= 1;
-        ledger.charged -= extra;
         let (standby, write) = match loaded {
-            Ok(standby) => (standby, matches!(why, Why::Touch { write: true, .. })),
+            Ok((standby, filled)) => {
+                match filled {
+                    Some(slot) => core.recycle(&mut ledger, slot, rest),
+                    None => ledger.charged -= rest,
+                }
+                (standby, matches!(why, Why::Touch { write: true, .. }))
+            }
             Err(fault) => {
-                ledger.charged -= bytes as u64;
+                ledger.charged -= rest + bytes as u64;
                 drop(ledger);
                 core.room_again();
                 self.count(|counters| &counters.failures, granules.len() as u64);
@@ -113,14 +116,20 @@ impl Region {
         self.arrives_unprotected() || (self.keeps && !self.word(granule).seen().is_kept())
     }
 
-    /// Steps 3 and 4. Returns what is left on standby.
-    fn fill(&self, granules: &Range<usize>, why: Why) -> Result<Option<(usize, Slot)>, Fault> {
+    /// Steps 3 and 4. Returns what is left on standby, and the slot if it still has its pages.
+    #[expect(clippy::type_complexity)]
+    fn fill(
+        &self,
+        granules: &Range<usize>,
+        why: Why,
+        gathered: Gathered,
+    ) -> Result<(Option<(usize, Slot)>, Option<Slot>), Fault> {
         let core = &self.core;
         let len = granules.len() * self.granule();
         let os = |errno: rustix::io::Errno| {
             self.fault_at(granules, StoreError::os("load", self.name.as_str(), &errno.into()))
         };
-        let mut slot = core.slots.take(len).map_err(os)?;
+        let Gathered { mut slot, how, .. } = gathered;
         if let Err(error) = self.read(granules, &mut slot.bytes()[..len]) {
             core.slots.give(slot, true);
             return Err(self.fault_at(granules, error));
@@ -129,11 +138,12 @@ impl Region {
             Why::Ahead { marker: Some(marker) } if granules.contains(&marker) => Some(marker),
             _ => None,
         };
-        let placed = self.place(granules, &slot, marker, !self.arrives_writable(why));
+        let placed = self.place(granules, &slot, marker, !self.arrives_writable(why), how);
         match placed {
-            Ok((standby, installed)) => {
-                core.slots.give(slot, installed == Installed::Copied);
-                Ok(standby)
+            Ok((standby, Installed::Copied)) => Ok((standby, Some(slot))),
+            Ok((standby, Installed::Moved)) => {
+                core.slots.give(slot, false);
+                Ok((standby, None))
             }
             Err(errno) => {
                 let addresses = self.addresses_of(granules);
@@ -152,6 +162,7 @@ impl Region {
         slot: &Slot,
         marker: Option<usize>,
         protected: bool,
+        how: Installed,
     ) -> Result<(Option<(usize, Slot)>, Installed), rustix::io::Errno> {
         let core = &self.core;
         let part = |run: &Range<usize>| {
@@ -166,7 +177,7 @@ impl Region {
             let to = self.addresses_of(&run).start;
             // SAFETY: the slot is ours, and so are the addresses, whose pages are missing: the words
             // are claimed for loading.
-            let how = unsafe { core.mechanism.install(part(&run), to, protected, self.manner()) }?;
+            let how = unsafe { core.mechanism.install(part(&run), to, protected, how) }?;
             if how == Installed::Copied {
                 installed = how;
             }
@@ -256,8 +267,11 @@ impl Region {
         // Of small ones so many bytes are charged for good (`Slots::warm_bytes`).
         let charged = copies && room > 2 * sys::PAGE as u64 && core.make_room(self, room).is_ok();
         // SAFETY: the slot is ours, and so are the addresses, whose pages are missing.
-        let result =
-            unsafe { core.mechanism.install(from, to, !self.arrives_unprotected(), self.manner()) };
+        let result = unsafe {
+            let protected = !self.arrives_unprotected();
+            let how = if copies { Installed::Copied } else { Installed::Moved };
+            core.mechanism.install(from, to, protected, how)
+        };
         if charged {
             let mut ledger = lock(&core.ledger);
             ledger.under_way -= 1;

@@ -94,6 +94,11 @@ impl Mechanism {
         }
     }
 
+    /// Whether bytes can be installed so that the slot keeps its pages.
+    pub(crate) fn can_copy(&self) -> bool {
+        self.userfault.is_some()
+    }
+
     /// Addresses whose pages are missing, for a mapping.
     pub(crate) fn reserve(&self, len: usize) -> Result<Range<usize>, Errno> {
         let protection = match &self.userfault {
@@ -134,7 +139,8 @@ impl Mechanism {
         unsafe { sys::release(addresses) };
     }
 
-    /// Puts a filled slot's bytes where pages are missing at `to`; write-protected if asked.
+    /// Puts a filled slot's bytes where pages are missing at `to`; write-protected if asked. Copies them
+    /// if asked and possible, else moves the slot's pages.
     ///
     /// # Safety
     /// The slot and the target are the caller's, and the target has no pages.
@@ -143,7 +149,7 @@ impl Mechanism {
         slot: Range<usize>,
         to: usize,
         protected: bool,
-        manner: Manner,
+        how: Installed,
     ) -> Result<Installed, Errno> {
         let target = to..to + slot.len();
         let Some(userfault) = &self.userfault else {
@@ -156,7 +162,7 @@ impl Mechanism {
             }
             return Ok(Installed::Moved);
         };
-        if self.copies(slot.len(), manner) {
+        if how == Installed::Copied {
             // SAFETY: by the caller's contract.
             unsafe { userfault.copy(slot, to, protected) }?;
             return Ok(Installed::Copied);
