@@ -18,7 +18,7 @@ use rustix::io::Errno;
 
 use crate::core::Core;
 use crate::error::Fault;
-use crate::ledger::{Key, Ledger};
+use crate::ledger::{Key, Ledger, SPARED};
 use crate::lock;
 use crate::policy::Verdict;
 use crate::region::{Region, Visit};
@@ -27,8 +27,6 @@ use crate::word::State;
 
 /// Granules evicted at a time, at most.
 const BATCH: u64 = 512;
-/// Loads whose granules are spared.
-const SPARED: u64 = 4;
 
 /// Rounds in a row in which nothing could be saved, before whoever needs room is told.
 const SAVES_TRIED: usize = 2;

@@ -18,6 +18,8 @@ use crate::slots::Slot;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Key(pub(crate) u64);
 
+/// Loads, and writes that made something dirty, whose granules are spared.
+pub(crate) const SPARED: u64 = 4;
 const GRANULE_BITS: u32 = 40;
 
 impl Key {
@@ -43,6 +45,8 @@ pub(crate) struct Entry {
     pub(crate) slot: Option<Slot>,
     /// Which parts of it are dirty.
     pub(crate) units: u64,
+    /// How many writes made something dirty before the last one to it.
+    pub(crate) soiled: u64,
     /// How many loads came before it.
     pub(crate) born: u64,
     pub(crate) ahead: bool,
@@ -57,6 +61,7 @@ pub(crate) struct Ledger {
     pub(crate) dirty: BTreeSet<Key>,
     pub(crate) dirty_bytes: u64,
     pub(crate) loads: u64,
+    soils: u64,
     pub(crate) pinned_bytes: u64,
     frames: Vec<Option<Entry>>,
     free: Vec<Frame>,
@@ -75,6 +80,7 @@ impl Ledger {
             dirty: BTreeSet::new(),
             dirty_bytes: 0,
             loads: 0,
+            soils: 0,
             pinned_bytes: 0,
             frames: Vec::new(),
             free: Vec::new(),
@@ -121,7 +127,7 @@ impl Ledger {
     /// Notes a granule whose bytes have been charged.
     pub(crate) fn insert(&mut self, key: Key, bytes: u64, ahead: bool) -> Frame {
         self.loads += 1;
-        let entry = Entry { key, bytes, slot: None, units: 0, born: self.loads, ahead };
+        let entry = Entry { key, bytes, slot: None, units: 0, soiled: 0, born: self.loads, ahead };
         let frame = self.free.pop().unwrap_or_else(|| {
             self.frames.push(None);
             (self.frames.len() - 1) as Frame
@@ -147,8 +153,11 @@ impl Ledger {
 
     /// Marks parts of a granule as dirty.
     pub(crate) fn soil(&mut self, key: Key, units: u64) {
+        self.soils += 1;
+        let soils = self.soils;
         let Some(entry) = self.entry_of(key) else { return };
         entry.units |= units;
+        entry.soiled = soils;
         let bytes = entry.bytes;
         if self.dirty.insert(key) {
             self.dirty_bytes += bytes;
@@ -164,6 +173,16 @@ impl Ledger {
             self.dirty_bytes -= bytes;
         }
         units
+    }
+
+    /// Some dirty granules, but for those that have just been soiled: protected again at once, an
+    /// instruction that writes to two pages would fault on one and the other for ever.
+    pub(crate) fn to_save(&self, most: usize) -> Vec<Key> {
+        let settled = |key: &&Key| {
+            let frame = self.index.get(key).and_then(|frame| self.frames.get(*frame as usize));
+            frame.and_then(Option::as_ref).is_some_and(|entry| self.soils - entry.soiled >= SPARED)
+        };
+        self.dirty.iter().filter(settled).take(most).copied().collect()
     }
 
     /// All granules of a region, dirty or not.

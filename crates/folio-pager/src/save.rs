@@ -158,7 +158,7 @@ impl Core {
 
     /// Saves up to [`SOME`] dirty granules of any region; returns how many that were.
     pub(crate) fn save_some(&self) -> usize {
-        let keys: Vec<Key> = lock(&self.ledger).dirty.iter().take(SOME).copied().collect();
+        let keys = lock(&self.ledger).to_save(SOME);
         let claimed = self.claim_dirty(keys);
         let (saved, _) = self.save(claimed);
         self.saved(&saved);
