@@ -23,6 +23,8 @@ pub struct S3Fifo {
     ghosts: Ghosts,
     /// Frames of the small queue that were kept since something last changed.
     held: usize,
+    /// Frames of the main one that have been named since all of the small one were kept.
+    passed: usize,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -37,7 +39,14 @@ impl S3Fifo {
     #[must_use]
     pub fn new(frames: usize) -> Self {
         let ghosts = Ghosts { room: frames.max(16), ..Ghosts::default() };
-        Self { small: Ring::new(), main: Ring::new(), frames: Vec::new(), ghosts, held: 0 }
+        Self {
+            small: Ring::new(),
+            main: Ring::new(),
+            frames: Vec::new(),
+            ghosts,
+            held: 0,
+            passed: 0,
+        }
     }
 }
 
@@ -85,6 +94,12 @@ impl Policy for S3Fifo {
             self.small.push(frame);
             self.ghosts.put(self.frames[frame as usize].key);
             return Some(Verdict::Evict(frame));
+        }
+        if self.held > 0 {
+            self.passed += 1;
+            if self.passed >= self.main.len() {
+                (self.held, self.passed) = (0, 0);
+            }
         }
         let frame = self.main.oldest()?;
         self.main.remove(frame);
