@@ -26,8 +26,9 @@ impl Pinned<'_> {
         let limit = region.core.budget.limit_bytes();
         {
             let mut ledger = lock(&region.core.ledger);
-            // Two granules are left for everybody else.
-            if ledger.pinned_bytes + bytes + 2 * region.granule() as u64 > limit {
+            // Two granules are left for everybody else, and what slots keep.
+            let left = 2 * region.granule() as u64 + region.core.slots.warm_bytes() as u64;
+            if ledger.pinned_bytes.saturating_add(bytes).saturating_add(left) > limit {
                 let pinned = ledger.pinned_bytes;
                 let reason = format!(
                     "{pinned} of {limit} bytes are pinned already, and two granules stay free"
