@@ -20,7 +20,8 @@ pub(crate) struct Key(pub(crate) u64);
 
 /// Loads, and writes that made something dirty, whose granules are spared.
 pub(crate) const SPARED: u64 = 4;
-const GRANULE_BITS: u32 = 40;
+/// Programs have 47 bits of addresses, and granules 12 at least; one more is for the end of a range.
+const GRANULE_BITS: u32 = 36;
 
 impl Key {
     pub(crate) fn new(region: u32, granule: usize) -> Self {
@@ -91,8 +92,13 @@ impl Ledger {
     }
 
     pub(crate) fn next_region(&mut self) -> u32 {
-        self.next_region += 1;
-        self.next_region
+        // A name is used again when there have been so many regions.
+        loop {
+            self.next_region = (self.next_region + 1) & (u32::MAX >> (GRANULE_BITS - 32));
+            if !self.regions.contains_key(&self.next_region) {
+                return self.next_region;
+            }
+        }
     }
 
     pub(crate) fn enter(&mut self, region: &Arc<Region>) {
@@ -164,6 +170,21 @@ impl Ledger {
         }
     }
 
+    /// Counts a granule that is about to be loaded among the dirty ones: it can be written to from the
+    /// moment it is there. Ends with [`soil`](Self::soil), or with [`clean_again`](Self::clean_again).
+    pub(crate) fn expect_dirty(&mut self, key: Key, bytes: u64) {
+        if self.dirty.insert(key) {
+            self.dirty_bytes += bytes;
+        }
+    }
+
+    /// The granule could not be loaded.
+    pub(crate) fn clean_again(&mut self, key: Key, bytes: u64) {
+        if self.dirty.remove(&key) {
+            self.dirty_bytes -= bytes;
+        }
+    }
+
     /// Takes a granule off the dirty ones; says which parts were.
     pub(crate) fn clean(&mut self, key: Key) -> u64 {
         let Some(entry) = self.entry_of(key) else { return 0 };
@@ -189,5 +210,23 @@ impl Ledger {
     pub(crate) fn granules_of(&self, region: u32) -> Vec<usize> {
         let keys = self.index.keys().filter(|key| key.region() == region);
         keys.map(|key| key.granule()).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::Replacement;
+
+    #[test]
+    fn names_of_regions_come_round_and_stay_apart() {
+        let mut ledger = Ledger::new(Replacement::Clock.policy(16));
+        ledger.next_region = (1 << 28) - 3;
+        let regions: Vec<u32> = (0..6).map(|_| ledger.next_region()).collect();
+        for region in &regions {
+            let key = Key::new(*region, (1 << 35) - 1);
+            assert_eq!((key.region(), key.granule()), (*region, (1 << 35) - 1));
+        }
+        assert!(regions.iter().enumerate().all(|(at, one)| !regions[..at].contains(one)));
     }
 }

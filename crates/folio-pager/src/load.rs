@@ -43,6 +43,14 @@ impl Region {
         debug_assert!(bytes <= RUN_BYTES, "{granules:?}");
         let gathered = core.gather(self, bytes).map_err(|error| self.fault_at(&granules, error))?;
         let rest = gathered.charged - bytes as u64;
+        let unguarded = self.arrives_writable(why);
+        if unguarded {
+            // Others may write as soon as the pages are there, and flush what they wrote.
+            let mut ledger = lock(&core.ledger);
+            for granule in granules.clone() {
+                ledger.expect_dirty(self.key(granule), self.granule() as u64);
+            }
+        }
         let loaded = self.fill(&granules, why, gathered);
         let mut ledger = lock(&core.ledger);
         ledger.under_way -= 1;
@@ -56,6 +64,11 @@ impl Region {
             }
             Err(fault) => {
                 ledger.charged -= rest + bytes as u64;
+                if unguarded {
+                    for granule in granules.clone() {
+                        ledger.clean_again(self.key(granule), self.granule() as u64);
+                    }
+                }
                 drop(ledger);
                 core.room_again();
                 self.count(|counters| &counters.failures, granules.len() as u64);
@@ -100,7 +113,8 @@ impl Region {
         Ok(())
     }
 
-    /// Whether the pages need no protection, since all of the granule counts as written.
+    /// Whether the pages need no protection, since all of the granule counts as written. For one load it
+    /// may only become so, and then nobody writes before the load is over (`Region::make_writable`).
     fn arrives_writable(&self, why: Why) -> bool {
         self.arrives_unprotected()
             || (matches!(why, Why::Touch { write: true, .. }) && self.all_units() == 1)
