@@ -16,6 +16,13 @@ use crate::statistics::Counters;
 use crate::workers::{Job, Workers};
 use crate::{lock, sys};
 
+/// An object that is mapped, or was lately.
+pub(crate) struct Object {
+    pub(crate) mapped: Weak<Mapped>,
+    /// Whether its last mapping has been closed, and all that was written to it saved.
+    pub(crate) closed: Arc<AtomicU32>,
+}
+
 pub(crate) struct Core {
     pub(crate) mechanism: Arc<Mechanism>,
     pub(crate) slots: Slots,
@@ -24,7 +31,7 @@ pub(crate) struct Core {
     pub(crate) counters: Counters,
     pub(crate) workers: Workers,
     /// What is mapped, by the identity of its store.
-    pub(crate) objects: Mutex<HashMap<String, Weak<Mapped>>>,
+    pub(crate) objects: Mutex<HashMap<String, Object>>,
     /// Counts the times that room may have come.
     room: AtomicU32,
     room_waited: AtomicBool,
@@ -55,6 +62,11 @@ impl Core {
             saving: Arc::default(),
             too_dirty: AtomicBool::new(false),
         })
+    }
+
+    /// Whether this is the process that the pager was made in, rather than a forked child of it.
+    pub(crate) fn is_here(&self) -> bool {
+        self.slots.home.is_here()
     }
 
     pub(crate) fn room_epoch(&self) -> u32 {

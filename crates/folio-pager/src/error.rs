@@ -130,6 +130,12 @@ impl Error {
         this
     }
 
+    pub(crate) fn in_a_child(operation: &'static str, mapping: &str) -> Self {
+        let reason = "a forked child does not have its parent's paged mappings";
+        Self::new(ErrorKind::Unsupported, operation, mapping, reason)
+            .advice("make a pager in the child")
+    }
+
     pub(crate) fn range(mut self, range: Range<u64>) -> Self {
         self.0.range = Some(range);
         self

@@ -56,6 +56,7 @@ mod budget;
 mod core;
 mod error;
 mod evict;
+mod home;
 mod ledger;
 mod load;
 mod mechanism;

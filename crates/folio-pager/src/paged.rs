@@ -5,6 +5,7 @@ use std::fmt;
 use std::mem::ManuallyDrop;
 use std::ops::{Bound, Range, RangeBounds};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::{Acquire, Release};
 
 use folio::Advice;
@@ -12,23 +13,23 @@ use folio::pagehook::PageHook;
 use folio_stat::Paging;
 
 use crate::error::{Error, ErrorKind, Fault, Result};
-use crate::lock;
 use crate::pin::Pinned;
 use crate::prefetch::Prefetch;
 use crate::readahead::Pattern;
 use crate::region::Region;
+use crate::{lock, sys};
 
 /// A region while somebody has a mapping of it.
 pub(crate) struct Mapped {
     region: Arc<Region>,
     hook: ManuallyDrop<PageHook>,
-    /// A forked child has no mapping to undo.
-    process: u32,
+    /// 1 once all this is gone, for whoever wants to map the object again.
+    pub(crate) closed: Arc<AtomicU32>,
 }
 
 impl Mapped {
     pub(crate) fn new((region, hook): (Arc<Region>, PageHook)) -> Self {
-        Self { region, hook: ManuallyDrop::new(hook), process: std::process::id() }
+        Self { region, hook: ManuallyDrop::new(hook), closed: Arc::default() }
     }
 
     pub(crate) fn region(&self) -> &Arc<Region> {
@@ -38,7 +39,8 @@ impl Mapped {
 
 impl Drop for Mapped {
     fn drop(&mut self) {
-        if std::process::id() != self.process {
+        if !self.region.core.is_here() {
+            // A forked child has no mapping to undo.
             return;
         }
         if !self.region.private {
@@ -48,6 +50,8 @@ impl Drop for Mapped {
         // SAFETY: taken once, here; the field is not touched again.
         let hook = unsafe { ManuallyDrop::take(&mut self.hook) };
         self.region.close(hook);
+        self.closed.store(1, Release);
+        sys::wake(&self.closed);
     }
 }
 
@@ -259,6 +263,9 @@ macro_rules! mapping {
             /// have failed; false where slices of them may be in use through another mapping.
             pub fn retry(&mut self) -> bool {
                 let region = self.region();
+                if !region.core.is_here() {
+                    return false;
+                }
                 // Under this lock nobody else gets at the region.
                 let _objects = lock(&region.core.objects);
                 if Arc::strong_count(&self.mapped) == 1 {
@@ -280,6 +287,7 @@ macro_rules! mapping {
                 at: usize,
                 count: usize,
             ) -> Result<Range<usize>> {
+                here(self.region(), operation)?;
                 match at.checked_add(count) {
                     Some(end) if end <= self.len() => {
                         Ok(self.range.start + at..self.range.start + end)
@@ -293,6 +301,7 @@ macro_rules! mapping {
                 operation: &'static str,
                 range: impl RangeBounds<usize>,
             ) -> Result<Range<usize>> {
+                here(self.region(), operation)?;
                 let (start, end) = bounds(&range, self.len());
                 match start <= end && end <= self.len() {
                     true => Ok(self.range.start + start..self.range.start + end),
@@ -326,6 +335,14 @@ macro_rules! mapping {
 mapping!(Paged);
 mapping!(PagedMut);
 
+/// Refuses to work in a forked child.
+fn here(region: &Region, operation: &'static str) -> Result<()> {
+    match region.core.is_here() {
+        true => Ok(()),
+        false => Err(Error::in_a_child(operation, &region.name)),
+    }
+}
+
 /// Start and end, saturating; for an end of `usize::MAX` no range of bytes is that long.
 fn bounds(range: &impl RangeBounds<usize>, len: usize) -> (usize, usize) {
     let start = match range.start_bound() {
@@ -350,6 +367,7 @@ impl Paged {
     /// or the mapping is a snapshot.
     pub fn as_slice(&self) -> Result<&[u8]> {
         let region = self.region();
+        here(region, "show")?;
         let not_stable = |reason| Error::new(ErrorKind::NotStable, "show", self.name(), reason);
         if !(region.capabilities.is_fixed_version() || region.keeps) {
             return Err(

@@ -2,20 +2,21 @@
 
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use folio_stat::Paging;
 use folio_store::{FileStore, Overlay, Store};
 use rustix::fs::{Mode, OFlags};
 
 use crate::Budget;
-use crate::core::Core;
+use crate::core::{Core, Object};
 use crate::error::{Error, ErrorKind, Result};
 use crate::load::RUN_BYTES;
-use crate::lock;
 use crate::paged::{Mapped, Paged, PagedMut};
 use crate::region::{Plan, Region, Way};
 use crate::sys::PAGE;
+use crate::{lock, sys};
 
 /// Maps stores, in no more memory than its budget allows. Clones are the same pager.
 #[derive(Clone)]
@@ -195,6 +196,9 @@ impl MapOptions<'_> {
         way: Way,
     ) -> Result<(Arc<Mapped>, std::ops::Range<usize>)> {
         let core = &self.pager.core;
+        if !core.is_here() {
+            return Err(Error::in_a_child("map", &store.name()));
+        }
         let len = store.len().map_err(|error| Error::store("map", error))?;
         let range = self.range_within(len, &store)?;
         let Some(identity) = store.identity().filter(|_| matches!(way, Way::Read | Way::Shared))
@@ -202,11 +206,24 @@ impl MapOptions<'_> {
             let mapped = Mapped::new(self.region(store, len, way)?);
             return Ok((Arc::new(mapped), range));
         };
-        let mut objects = lock(&core.objects);
-        let known = objects.get(&identity).and_then(Weak::upgrade);
-        let known = known.filter(|mapped| mapped.region().len == len);
+        // Of another length it is another object. If this is the last handle, it closes the mapping, for
+        // which the lock must be free.
+        let _other;
+        let (mut objects, known) = loop {
+            let objects = lock(&core.objects);
+            let Some(object) = objects.get(&identity) else { break (objects, None) };
+            match object.mapped.upgrade() {
+                // What was written to it may still be on its way to the store.
+                None if object.closed.load(Ordering::Acquire) == 0 => {
+                    let closed = object.closed.clone();
+                    drop(objects);
+                    sys::wait(&closed, 0);
+                }
+                known => break (objects, known),
+            }
+        };
         let mapped = match known {
-            Some(mapped) => {
+            Some(mapped) if mapped.region().len == len => {
                 if way == Way::Shared && !mapped.region().make_writable(store) {
                     let name = mapped.region().name.as_str();
                     let reason = "slices of it may be in use";
@@ -215,10 +232,13 @@ impl MapOptions<'_> {
                 }
                 mapped
             }
-            None => {
+            other => {
+                _other = other;
                 let mapped = Arc::new(Mapped::new(self.region(store, len, way)?));
-                objects.retain(|_, mapped| mapped.strong_count() > 0);
-                objects.insert(identity, Arc::downgrade(&mapped));
+                objects.retain(|_, object| object.closed.load(Ordering::Acquire) == 0);
+                let object =
+                    Object { mapped: Arc::downgrade(&mapped), closed: mapped.closed.clone() };
+                objects.insert(identity, object);
                 mapped
             }
         };

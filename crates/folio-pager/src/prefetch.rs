@@ -6,6 +6,8 @@ use std::pin::Pin;
 use std::sync::{Arc, Condvar, Mutex};
 use std::task::{Context, Poll, Waker};
 
+use folio_store::{Error as StoreError, ErrorKind as StoreErrorKind};
+
 use crate::error::{Error, Fault, Result};
 use crate::load::{RUN_BYTES, Why};
 use crate::lock;
@@ -61,6 +63,13 @@ impl Prefetch {
         let step = (run_bytes(region) / region.granule()).max(1);
         let parts: Vec<_> = granules.clone().step_by(step).collect();
         let completion = Arc::new(Completion::default());
+        if !region.core.is_here() {
+            let error = StoreError::new(StoreErrorKind::Unsupported, "prefetch", &region.name)
+                .reason("a forked child does not have its parent's paged mappings");
+            let offset = range.start as u64;
+            lock(&completion.progress).fault = Some(Fault { offset, error });
+            return Self { completion, range };
+        }
         lock(&completion.progress).parts = parts.len();
         // The last one first, since each goes before those that wait.
         for start in parts.into_iter().rev() {

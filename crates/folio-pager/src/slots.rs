@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex};
 
 use rustix::io::Errno;
 
+use crate::home::Home;
 use crate::lock;
 use crate::mechanism::{Mechanism, is_huge};
 use crate::sys::{HUGE, PAGE};
@@ -28,6 +29,7 @@ pub(crate) struct Slots {
     /// Memory that the slots may have at most together, and therefore addresses of each class.
     room_bytes: usize,
     warm: bool,
+    pub(crate) home: Home,
 }
 
 #[derive(Debug, Default)]
@@ -71,7 +73,7 @@ impl Slot {
 impl Slots {
     pub(crate) fn new(mechanism: Arc<Mechanism>, room_bytes: usize) -> Self {
         let warm = room_bytes >= 8 * CLASSES * WARM * PAGE;
-        Self { mechanism, classes: Default::default(), room_bytes, warm }
+        Self { mechanism, classes: Default::default(), room_bytes, warm, home: Home::new() }
     }
 
     /// Memory that warm slots may hold.
@@ -148,6 +150,10 @@ fn index(len: usize) -> usize {
 
 impl Drop for Slots {
     fn drop(&mut self) {
+        if !self.home.is_here() {
+            // A forked child has no slots; what is at these addresses there is somebody's.
+            return;
+        }
         for class in &mut self.classes {
             let class = class.get_mut().unwrap_or_else(|poisoned| poisoned.into_inner());
             if !class.addresses.is_empty() {
