@@ -193,7 +193,8 @@ macro_rules! mapping {
                 evicted.map_err(|fault| Error::fault_of("evict", fault))
             }
 
-            /// What of a range is in memory.
+            /// What of a range is in memory. Granules that come or go meanwhile are counted or not, each for
+            /// itself: for a figure of one moment ask [`Pager::charged_bytes`](crate::Pager::charged_bytes).
             ///
             /// # Errors
             /// [`ErrorKind::OutOfRange`].
