@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
+use folio_pager::{Budget, Paged, Pager};
 use folio_store::{ErrorKind, ReadRequest, Store};
 use folio_store_object::{Guarantee, ObjectOptions, ObjectStore};
 use object_store::aws::{AmazonS3, AmazonS3Builder};
@@ -128,6 +129,22 @@ fn check_reads(store: &ObjectStore, content: &[u8]) {
     }
 }
 
+/// The object at an address, in a fraction of the memory.
+fn mapped(store: impl Store + 'static) -> Paged {
+    let pager = Pager::new(Budget::bytes(2 << 20)).unwrap();
+    pager.options().granule(256 << 10).map(store).unwrap()
+}
+
+/// All of a mapping, by touching it.
+fn check_bytes(map: &Paged, content: &[u8]) {
+    assert!(map.guarded(|bytes| bytes == content).unwrap());
+}
+
+/// The kind of fault that a copy meets.
+fn fault(map: &Paged, at: usize) -> ErrorKind {
+    map.read_at(at, &mut [0; 4096]).unwrap_err().fault().unwrap().kind()
+}
+
 /// How long the middle one of many small reads takes.
 fn typical(store: &ObjectStore) -> Duration {
     let mut times: Vec<_> = (0..101)
@@ -166,7 +183,9 @@ fn a_file_that_is_replaced_under_nginx_is_changed() {
     let file = files.join("replaced");
     std::fs::write(&file, bytes(1 << 20, 1)).unwrap();
     let store = ObjectStore::open(&format!("{url}/replaced")).unwrap();
+    let map = mapped(ObjectStore::open(&format!("{url}/replaced")).unwrap());
     assert_eq!(store.read_full_at(&mut [0; 100], 0).unwrap(), 100);
+    map.read_at(0, &mut [0; 100]).unwrap();
     let newer = files.join("replaced.new");
     std::fs::write(&newer, bytes(1 << 20, 2)).unwrap();
     let later = SystemTime::now() + Duration::from_secs(2);
@@ -175,7 +194,12 @@ fn a_file_that_is_replaced_under_nginx_is_changed() {
     for _ in 0..2 {
         let error = store.read_full_at(&mut [0; 100], 0).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Changed, "{error}");
+        assert_eq!(fault(&map, 1_000_000), ErrorKind::Changed);
     }
+    // What was loaded before is still that of the version that was opened.
+    let mut page = [0; 100];
+    map.read_at(0, &mut page).unwrap();
+    assert_eq!(page, bytes(1 << 20, 1)[..100]);
 }
 
 /// Ends the server it stands for.
@@ -208,17 +232,28 @@ fn a_server_that_stops_is_an_error_in_time_and_read_on_when_it_is_back() {
     std::fs::write(own.0.path().join("files/o"), &content).unwrap();
     let deadline = Duration::from_secs(2);
     let options = ObjectStore::options().deadline(deadline);
-    let store = options.open(&format!("{}/o", url.unwrap())).unwrap();
+    let url = format!("{}/o", url.unwrap());
+    let store = options.open(&url).unwrap();
+    let mut map = mapped(options.open(&url).unwrap());
     for _ in 0..2 {
         check_reads(&store, &content);
+        check_bytes(&map, &content);
+        map.evict(..).unwrap();
         run("nginx", &["stop", own.dir()]).unwrap();
         let began = Instant::now();
         let error = store.read_full_at(&mut [0; 4096], 4096).unwrap_err();
         assert!(began.elapsed() <= deadline + Duration::from_millis(500), "{:?}", began.elapsed());
         assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+        let began = Instant::now();
+        assert_eq!(fault(&map, 1 << 20), ErrorKind::Unavailable);
+        assert_eq!(map.as_slice().unwrap()[2 << 20], 0);
+        assert!(map.take_fault().is_some());
+        assert!(began.elapsed() <= 3 * deadline, "{:?}", began.elapsed());
         run("nginx", &["start", own.dir()]).unwrap();
+        assert!(map.retry());
     }
     check_reads(&store, &content);
+    check_bytes(&map, &content);
 }
 
 #[test]
@@ -279,12 +314,14 @@ fn the_bytes_are_the_same_while_an_osd_is_killed() {
     bucket.put("survivor", content.clone());
     let options = bucket.options().deadline(Duration::from_secs(20));
     let store = Arc::new(options.open(&bucket.url("survivor")).unwrap());
+    let map = mapped(store.clone());
     let done = AtomicBool::new(false);
     let rounds = std::thread::scope(|scope| {
         let reading = scope.spawn(|| {
             let mut rounds = 0;
             while !done.load(Ordering::Relaxed) {
                 check_reads(&store, &content);
+                check_bytes(&map, &content);
                 rounds += 1;
             }
             rounds
