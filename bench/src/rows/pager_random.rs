@@ -78,7 +78,7 @@ pub(crate) fn rows(contest: &mut Contest, directory: &Path) -> std::io::Result<(
                         kernel.borrow_mut().random(&picks(second)) / count as f64
                     })
                     .aim(if zipf { 1.0 / 1.2 } else { 1.0 })
-                    .rounds(15)
+                    .rounds(9)
                     .run();
             }
         }

@@ -84,7 +84,7 @@ pub(crate) fn rows(contest: &mut Contest, directory: &Path) -> std::io::Result<(
             });
             row = row.aim(1.0);
         }
-        row.rounds(7).run();
+        row.rounds(5).run();
     }
     Ok(())
 }

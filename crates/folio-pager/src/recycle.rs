@@ -115,13 +115,24 @@ impl Core {
 
     /// Gives up recycled slots of so many bytes, or all.
     pub(crate) fn give_up_recycled(&self, bytes: u64) {
-        let slots = lock(&self.ledger).recycled.take_some(bytes);
-        if slots.is_empty() {
-            return;
-        }
-        let bytes = slots.iter().map(|slot| slot.addresses().len() as u64).sum();
+        let slots = {
+            let mut ledger = lock(&self.ledger);
+            let slots = ledger.recycled.take_some(bytes);
+            if slots.is_empty() {
+                return;
+            }
+            // Whoever looks for room meanwhile may wait for this.
+            ledger.under_way += 1;
+            slots
+        };
+        let bytes: u64 = slots.iter().map(|slot| slot.addresses().len() as u64).sum();
         self.slots.give_all(slots);
-        self.credit(bytes);
+        {
+            let mut ledger = lock(&self.ledger);
+            ledger.under_way -= 1;
+            ledger.charged -= bytes;
+        }
+        self.room_again();
     }
 
     /// Moves the pages of victims, whose words are claimed, into slots of `len` bytes. Returns the slots,
