@@ -31,7 +31,9 @@ pub(crate) fn rows(contest: &mut Contest, directory: &Path) -> std::io::Result<(
         for zipf in [false, true] {
             let store = FileStore::options().writable(write).direct_if_possible(true).open(&own);
             let store = store.map_err(std::io::Error::other)?;
-            let pager = Pager::new(Budget::bytes(memory as u64)).map_err(std::io::Error::other)?;
+            // The kernel lets all of a cgroup's memory be dirty.
+            let budget = Budget::bytes(memory as u64).dirty_bytes(memory as u64);
+            let pager = Pager::new(budget).map_err(std::io::Error::other)?;
             let options = pager.options().granule(4096);
             let (read, shared);
             let start = if write {
