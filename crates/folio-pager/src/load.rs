@@ -41,13 +41,7 @@ impl Region {
         let core = &self.core;
         let bytes = granules.len() * self.granule();
         debug_assert!(bytes <= RUN_BYTES, "{granules:?}");
-        // Nobody else sees a page of what is written, or of a marker, before all is there.
-        let in_pieces = self.capabilities.cost() == Cost::Memory
-            && granules.len() == 1
-            && !self.is_writable()
-            && !matches!(why, Why::Ahead { marker: Some(_) });
-        let gathered =
-            core.gather(self, bytes, in_pieces).map_err(|error| self.fault_at(&granules, error))?;
+        let gathered = core.gather(self, bytes).map_err(|error| self.fault_at(&granules, error))?;
         let rest = gathered.charged - bytes as u64;
         let unguarded = self.arrives_writable(why);
         if unguarded {
@@ -150,10 +144,7 @@ impl Region {
             self.fault_at(granules, StoreError::os("load", self.name.as_str(), &errno.into()))
         };
         let Gathered { mut slot, how, .. } = gathered;
-        if slot.addresses().len() < len {
-            return self.fill_in_pieces(granules.start, why, slot);
-        }
-        if let Err(error) = self.read(self.bytes_of(granules), &mut slot.bytes()[..len]) {
+        if let Err(error) = self.read(granules, &mut slot.bytes()[..len]) {
             core.slots.give(slot, true);
             return Err(self.fault_at(granules, error));
         }
@@ -227,50 +218,9 @@ impl Region {
         }
     }
 
-    /// The same for one granule and a slot that is smaller.
-    #[expect(clippy::type_complexity)]
-    fn fill_in_pieces(
-        &self,
-        granule: usize,
-        why: Why,
-        mut slot: Slot,
-    ) -> Result<(Option<(usize, Slot)>, Option<Slot>), Fault> {
-        let core = &self.core;
-        let whole = granule..granule + 1;
-        let addresses = self.addresses_of(&whole);
-        let start = (granule * self.granule()) as u64;
-        let piece = slot.addresses().len();
-        let mut done = 0;
-        let mut fill = || {
-            while done < addresses.len() {
-                let end = (start + (done + piece) as u64).min(self.len);
-                let range = (start + done as u64).min(end)..end;
-                self.read(range, slot.bytes())?;
-                let (from, protected) = (slot.addresses(), !self.arrives_writable(why));
-                let to = addresses.start + done;
-                // SAFETY: as in `place`.
-                let installed =
-                    unsafe { core.mechanism.install(from, to, protected, Installed::Copied) };
-                installed
-                    .map_err(|errno| StoreError::os("load", self.name.as_str(), &errno.into()))?;
-                done += piece;
-            }
-            Ok(())
-        };
-        match fill() {
-            Ok(()) => Ok((None, Some(slot))),
-            Err(error) => {
-                // SAFETY: the addresses are the region's, and the words are claimed. Whoever has seen
-                // bytes of this granule loads them again.
-                let _ = unsafe { core.mechanism.drop_pages(&[addresses]) };
-                core.slots.give(slot, true);
-                Err(self.fault_at(&whole, error))
-            }
-        }
-    }
-
-    /// Reads a range from the store; zeros behind its end.
-    fn read(&self, range: Range<u64>, buf: &mut [u8]) -> Result<(), StoreError> {
+    /// Reads the bytes of granules from the store; zeros behind its end.
+    fn read(&self, granules: &Range<usize>, buf: &mut [u8]) -> Result<(), StoreError> {
+        let range = self.bytes_of(granules);
         let wanted = (range.end - range.start) as usize;
         let (bytes, behind) = buf.split_at_mut(wanted);
         let read = || self.reader().read_full_at(bytes, range.start);

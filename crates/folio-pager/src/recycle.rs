@@ -26,10 +26,6 @@ use crate::sys;
 /// One in as many bytes of the budget may be in slots that wait to be filled, where there is room.
 const IDLE_SHARE: u64 = 16;
 
-/// Bytes that a store in memory is asked for at a time, so that they are copied on while they are in the
-/// processor's cache.
-const PIECE_BYTES: usize = 64 << 10;
-
 /// What a load has been given.
 #[derive(Debug)]
 pub(crate) struct Gathered {
@@ -46,30 +42,24 @@ enum Step {
 }
 
 impl Core {
-    /// A slot for a load of `bytes`, or for pieces of it, and room for them. The caller credits what it was charged, or has
+    /// A slot for a load of `bytes`, and room for them. The caller credits what it was charged, or has
     /// the ledger note what it is for, and takes its part in what is under way back.
-    pub(crate) fn gather(
-        &self,
-        region: &Region,
-        bytes: usize,
-        in_pieces: bool,
-    ) -> Result<Gathered, StoreError> {
+    pub(crate) fn gather(&self, region: &Region, bytes: usize) -> Result<Gathered, StoreError> {
         let len = bytes.next_power_of_two();
         let manner = region.manner();
         let moves = !self.mechanism.copies(bytes, manner);
         let copies = self.mechanism.can_copy() && !(moves && region.tight);
-        let piece = if in_pieces { len.min(PIECE_BYTES) } else { len };
         let step = |ledger: &mut Ledger| {
-            let (whole, both) = (len as u64, (bytes + piece) as u64);
+            let (whole, both) = (len as u64, (bytes + len) as u64);
             let limit = self.budget.limit_bytes();
             let room = limit.saturating_sub(ledger.charged);
+            let filled = ledger.recycled.has(len);
             let gathered = |slot, how, charged| Step::Gathered { slot, how, charged };
-            let filled = ledger.recycled.has(piece);
             if copies && filled && bytes as u64 <= room {
                 ledger.charged += bytes as u64;
-                return gathered(ledger.recycled.take(piece), Installed::Copied, both);
+                return gathered(ledger.recycled.take(len), Installed::Copied, both);
             }
-            if moves && ledger.recycled.has(len) && bytes == len {
+            if moves && filled && bytes == len {
                 return gathered(ledger.recycled.take(len), Installed::Moved, whole);
             }
             if copies && both <= room {
@@ -95,8 +85,7 @@ impl Core {
                     Step::Gathered { slot, how, charged } => {
                         ledger.under_way += 1;
                         drop(ledger);
-                        let size = if how == Installed::Copied { piece } else { len };
-                        let slot = slot.map_or_else(|| self.slots.take(size), Ok);
+                        let slot = slot.map_or_else(|| self.slots.take(len), Ok);
                         return slot.map(|slot| Gathered { slot, how, charged }).map_err(|errno| {
                             let mut ledger = lock(&self.ledger);
                             ledger.under_way -= 1;
