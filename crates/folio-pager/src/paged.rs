@@ -178,6 +178,9 @@ macro_rules! mapping {
                 let (start, end) = bounds(&range, self.len());
                 let (start, end) =
                     (start.min(self.len()), end.min(self.len()).max(start.min(self.len())));
+                if here(self.region(), "prefetch").is_err() {
+                    return Prefetch::start(self.region(), 0..0);
+                }
                 Prefetch::start(self.region(), self.range.start + start..self.range.start + end)
             }
 
