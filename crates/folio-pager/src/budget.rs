@@ -43,6 +43,11 @@ impl Budget {
         self
     }
 
+    pub(crate) fn at_most(mut self, limit_bytes: u64) -> Self {
+        self.limit_bytes = self.limit_bytes.min(limit_bytes);
+        self
+    }
+
     /// The limit.
     #[must_use]
     pub const fn limit_bytes(&self) -> u64 {

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use crate::budget::Budget;
 use crate::ledger::Ledger;
-use crate::mechanism::Mechanism;
+use crate::load::RUN_BYTES;
+use crate::mechanism::{MOST_SPLIT, Mechanism};
 use crate::paged::Mapped;
 use crate::region::Region;
 use crate::save::SOME;
@@ -43,6 +44,10 @@ pub(crate) struct Core {
 impl Core {
     pub(crate) fn new(budget: Budget) -> Arc<Self> {
         let mechanism = Arc::new(Mechanism::find());
+        let budget = match mechanism.splits_mappings() {
+            true => budget.at_most(MOST_SPLIT * RUN_BYTES as u64),
+            false => budget,
+        };
         let limit = budget.limit_bytes();
         let slots = Slots::new(mechanism.clone(), usize::try_from(limit).unwrap_or(usize::MAX / 4));
         let frames = (limit / sys::PAGE as u64).min(1 << 24) as usize;

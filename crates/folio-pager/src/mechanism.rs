@@ -20,6 +20,8 @@ use rustix::mm::{Advice, MprotectFlags, ProtFlags};
 
 use crate::sys::{self, HUGE, PAGE, Userfault};
 
+/// Granules that a pager may have where each may be a mapping of the kernel's, or three.
+pub(crate) const MOST_SPLIT: u64 = 8192;
 /// Pages from here on are moved rather than copied, where nothing speaks against it.
 const WORTH_MOVING_BYTES: usize = 16 << 10;
 
@@ -156,9 +158,10 @@ impl Mechanism {
             let flags = if protected { MprotectFlags::READ } else { readable_writable() };
             // SAFETY: by the caller's contract. The bytes appear in one step, with their protection.
             unsafe {
-                sys::protect(&slot, flags)?;
-                sys::remap(slot.clone(), to)?;
-                sys::protect(&slot, readable_writable())?;
+                let moved = sys::protect(&slot, flags).and_then(|()| sys::remap(slot.clone(), to));
+                // A slot stays writable. It is its neighbours' equal again, which takes no memory.
+                let _ = sys::protect(&slot, readable_writable());
+                moved?;
             }
             return Ok(Installed::Moved);
         };
@@ -173,7 +176,7 @@ impl Mechanism {
                 // SAFETY: by the caller's contract.
                 unsafe {
                     userfault.copy(from..from + PAGE, to, protected)?;
-                    sys::advise(&(from..from + PAGE), Advice::LinuxDontNeed)?;
+                    sys::drop_pages(&(from..from + PAGE))?;
                 }
             }
             return Ok(Installed::Moved);
@@ -209,14 +212,29 @@ impl Mechanism {
                     if moved == from.len() {
                         return Ok(());
                     }
-                    // By copies, which arrive protected: a write that went unnoticed would be lost.
-                    userfault.copy(slot.start..slot.start + moved, from.start, true)?;
+                    // By copies, which arrive protected: a write that went unnoticed would be lost. Nobody
+                    // else has the bytes, so a kernel without memory for them is asked again.
+                    for (page, to) in (slot.start..slot.start + moved).zip(from).step_by(PAGE) {
+                        while userfault.copy(page..page + PAGE, to, true).is_err() {
+                            std::thread::sleep(std::time::Duration::from_millis(1));
+                        }
+                    }
                     Err(Errno::BUSY)
                 }
                 None => {
-                    sys::protect(&from, MprotectFlags::empty())?;
-                    sys::remap(from, slot.start)?;
-                    sys::protect(&slot, readable_writable())
+                    // Whatever fails, the pages are where they were, and protected.
+                    let taken = sys::protect(&from, MprotectFlags::empty())
+                        .and_then(|()| sys::remap(from.clone(), slot.start))
+                        .and_then(|()| {
+                            sys::protect(&slot, readable_writable()).inspect_err(|_| {
+                                let _ = sys::remap(slot.clone(), from.start);
+                            })
+                        });
+                    let _ = match taken {
+                        Ok(()) => sys::vacate(&from),
+                        Err(_) => sys::protect(&from, MprotectFlags::READ),
+                    };
+                    taken
                 }
             }
         }
@@ -303,10 +321,16 @@ impl Mechanism {
     /// The ranges are the caller's, and nobody counts on their bytes.
     pub(crate) unsafe fn drop_pages(&self, ranges: &[Range<usize>]) -> Result<(), Errno> {
         if self.userfault.is_none() {
-            for range in ranges {
-                // SAFETY: by the caller's contract. First nobody reaches the pages any more.
-                unsafe { sys::protect(range, MprotectFlags::empty()) }?;
-            }
+            return ranges.iter().try_for_each(|range| {
+                // SAFETY: by the caller's contract. If there is no room for another record of a mapping, the
+                // pages are made unreachable before they are dropped.
+                unsafe {
+                    sys::vacate(range).or_else(|_| {
+                        sys::protect(range, MprotectFlags::empty())?;
+                        sys::drop_pages(range)
+                    })
+                }
+            });
         }
         // SAFETY: by the caller's contract.
         unsafe { self.empty(ranges) }
@@ -331,7 +355,7 @@ impl Mechanism {
         }
         ranges.iter().try_for_each(|range| {
             // SAFETY: by the caller's contract.
-            unsafe { sys::advise(range, Advice::LinuxDontNeed) }
+            unsafe { sys::drop_pages(range) }
         })
     }
 }

@@ -13,6 +13,7 @@ use crate::Budget;
 use crate::core::{Core, Object};
 use crate::error::{Error, ErrorKind, Result};
 use crate::load::RUN_BYTES;
+use crate::mechanism::MOST_SPLIT;
 use crate::paged::{Mapped, Paged, PagedMut};
 use crate::region::{Plan, Region, Way};
 use crate::sys::PAGE;
@@ -51,7 +52,7 @@ impl Pager {
         MapOptions { pager: self, granule_bytes: None, offset: 0, length: None, spill: None }
     }
 
-    /// The budget.
+    /// The budget; without userfaultfd no more than 16 GiB of it.
     #[must_use]
     pub fn budget(&self) -> Budget {
         self.core.budget
@@ -100,7 +101,7 @@ pub struct MapOptions<'a> {
 impl MapOptions<'_> {
     /// Loads and evicts so many bytes at a time: a power of two, 4 KiB to 2 MiB. By default what is best
     /// for the store, and at most an eighth of the budget. Where the same object is mapped already, its
-    /// granule stays.
+    /// granule stays; without userfaultfd it is at least an 8192th of the budget.
     pub fn granule(mut self, bytes: usize) -> Self {
         self.granule_bytes = Some(bytes);
         self
@@ -272,7 +273,9 @@ impl MapOptions<'_> {
         let core = &self.pager.core;
         let limit = core.budget.limit_bytes();
         let granule = match self.granule_bytes {
-            Some(bytes) if bytes.is_power_of_two() && (PAGE..=RUN_BYTES).contains(&bytes) => bytes,
+            Some(bytes) if bytes.is_power_of_two() && (PAGE..=RUN_BYTES).contains(&bytes) => {
+                bytes.max(self.least_granule(limit))
+            }
             Some(bytes) => {
                 let reason =
                     format!("a granule of {bytes} bytes is no power of two, 4096 to 2097152");
@@ -288,14 +291,19 @@ impl MapOptions<'_> {
         Region::new(core, Plan { store, granule, len, way })
     }
 
-    fn best_granule(&self, store: &Arc<dyn Store>, len: u64, limit: u64) -> usize {
-        let core = &self.pager.core;
-        let below = |bytes: u64| 1_u64 << bytes.max(1).ilog2();
-        let mut granule = u64::from(store.capabilities().granule_bytes());
-        if core.mechanism.splits_mappings() {
-            // Each resident granule may be a mapping of its own, of which there are 65,530.
-            granule = granule.max(below(limit / 8192));
+    /// Each resident granule may be mappings of its own, of which the kernel gives a process 65,530.
+    fn least_granule(&self, limit: u64) -> usize {
+        match self.pager.core.mechanism.splits_mappings() {
+            true => (limit / MOST_SPLIT).next_power_of_two().clamp(PAGE as u64, RUN_BYTES as u64)
+                as usize,
+            false => PAGE,
         }
+    }
+
+    fn best_granule(&self, store: &Arc<dyn Store>, len: u64, limit: u64) -> usize {
+        let below = |bytes: u64| 1_u64 << bytes.max(1).ilog2();
+        let granule = u64::from(store.capabilities().granule_bytes());
+        let granule = granule.max(self.least_granule(limit) as u64);
         let whole = len.max(1).checked_next_power_of_two().unwrap_or(u64::MAX);
         let most = below(limit / 8).min(whole);
         granule.min(most).clamp(PAGE as u64, RUN_BYTES as u64) as usize

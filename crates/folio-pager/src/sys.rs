@@ -27,8 +27,9 @@ pub(crate) fn reserve(len: usize, protection: ProtFlags) -> Result<Range<usize>,
     let padded = len.checked_add(HUGE).ok_or(Errno::NOMEM)?;
     let flags = MapFlags::PRIVATE | MapFlags::NORESERVE;
     // SAFETY: a new mapping at an address of the kernel's choice touches no existing one.
-    let start =
-        unsafe { rustix::mm::mmap_anonymous(core::ptr::null_mut(), padded, protection, flags) }?;
+    let start = unsafe {
+        rustix::mm::mmap_anonymous(core::ptr::null_mut(), padded, ProtFlags::empty(), flags)
+    }?;
     let start = start.expose_provenance();
     let aligned = start.next_multiple_of(HUGE);
     // SAFETY: what is cut off lies within the mapping that was just made, and nobody knows of it.
@@ -39,8 +40,16 @@ pub(crate) fn reserve(len: usize, protection: ProtFlags) -> Result<Range<usize>,
         release(aligned + len..start + padded);
     }
     let range = aligned..aligned + len;
+    // Where the process locks its future memory (mlockall(2)), what can be read is filled with zeros at
+    // once: so it cannot be read until it is no longer locked.
+    let flags = MprotectFlags::from_bits_retain(protection.bits());
     // SAFETY: as above.
-    unsafe { advise(&range, Advice::LinuxDontFork) }?;
+    let ready = unsafe {
+        let _ = rustix::mm::munlock(pointer(range.start), range.len());
+        advise(&range, Advice::LinuxDontFork).and_then(|()| protect(&range, flags))
+    };
+    // SAFETY: as above.
+    ready.inspect_err(|_| unsafe { release(range.clone()) })?;
     Ok(range)
 }
 
@@ -62,6 +71,34 @@ pub(crate) unsafe fn release(addresses: Range<usize>) {
 pub(crate) unsafe fn advise(addresses: &Range<usize>, advice: Advice) -> Result<(), Errno> {
     // SAFETY: by the caller's contract.
     unsafe { rustix::mm::madvise(pointer(addresses.start), addresses.len(), advice) }
+}
+
+/// Drops pages, of memory that the process has locked too (Linux 5.18).
+///
+/// # Safety
+/// The addresses are the caller's, and nobody counts on their bytes.
+pub(crate) unsafe fn drop_pages(addresses: &Range<usize>) -> Result<(), Errno> {
+    // SAFETY: by the caller's contract.
+    match unsafe { advise(addresses, Advice::LinuxDontNeed) } {
+        // SAFETY: by the caller's contract.
+        Err(Errno::INVAL) => unsafe { advise(addresses, Advice::LinuxDontneedLocked) },
+        result => result,
+    }
+}
+
+/// Makes addresses as they were when they were reserved without access. Unlike pages that are dropped, pages
+/// that were moved here leave no record of their own in the kernel then, of which a process has 65,530.
+///
+/// # Safety
+/// The addresses are the caller's, and nobody counts on their bytes.
+pub(crate) unsafe fn vacate(addresses: &Range<usize>) -> Result<(), Errno> {
+    let flags = MapFlags::PRIVATE | MapFlags::NORESERVE | MapFlags::FIXED;
+    // SAFETY: by the caller's contract.
+    unsafe {
+        let start = pointer(addresses.start);
+        rustix::mm::mmap_anonymous(start, addresses.len(), ProtFlags::empty(), flags)?;
+        advise(addresses, Advice::LinuxDontFork)
+    }
 }
 
 /// # Safety
@@ -163,7 +200,8 @@ impl Userfault {
 
     /// Moves pages from `from` to where they are missing at `to`, in one step for each page or huge page;
     /// returns how many bytes, fewer where the kernel is still at one of the pages (EBUSY): direct I/O gives
-    /// its pages back a moment after it has returned.
+    /// its pages back a moment after it has returned. Or where the process has locked only one of the two in
+    /// memory (EINVAL), or anything fails midway.
     ///
     /// # Safety
     /// Both ranges are the caller's, private and anonymous, and `to` is registered.
@@ -191,6 +229,8 @@ impl Userfault {
                     }
                     std::thread::yield_now();
                 }
+                Err(Errno::INVAL) => return Ok(moved),
+                Err(_) if moved > 0 => return Ok(moved),
                 Err(errno) => return Err(errno),
             }
         }
@@ -240,7 +280,7 @@ fn range(addresses: &Range<usize>) -> raw::uffdio_range {
 }
 
 /// Repeats an operation that may stop midway (EAGAIN, with the bytes done in the structure) until all
-/// `len` bytes are done. A page that is there already (EEXIST) is passed over.
+/// `len` bytes are done.
 fn each_step(
     len: usize,
     mut step: impl FnMut(usize) -> (Result<(), Errno>, i64),
