@@ -183,7 +183,11 @@ impl Mechanism {
         }
         // SAFETY: by the caller's contract.
         unsafe {
-            let moved = userfault.move_pages(slot.clone(), to)?;
+            let moved = match userfault.move_pages(slot.clone(), to) {
+                // Locked memory is copied.
+                Err(Errno::INVAL) => 0,
+                moved => moved?,
+            };
             if moved < slot.len() {
                 userfault.copy(slot.start + moved..slot.end, to + moved, protected)?;
             }
@@ -252,7 +256,10 @@ impl Mechanism {
         let mut moved = 0;
         if let Some(userfault) = self.userfault.as_ref().filter(|userfault| userfault.moves) {
             // SAFETY: by the caller's contract; slots are registered as targets.
-            moved = unsafe { userfault.move_pages(from.clone(), to.start) }?;
+            moved = match unsafe { userfault.move_pages(from.clone(), to.start) } {
+                Err(Errno::INVAL) => 0,
+                moved => moved?,
+            };
             if moved == from.len() {
                 return Ok(Installed::Moved);
             }

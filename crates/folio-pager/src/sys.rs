@@ -200,8 +200,8 @@ impl Userfault {
 
     /// Moves pages from `from` to where they are missing at `to`, in one step for each page or huge page;
     /// returns how many bytes, fewer where the kernel is still at one of the pages (EBUSY): direct I/O gives
-    /// its pages back a moment after it has returned. Or where the process has locked only one of the two in
-    /// memory (EINVAL), or anything fails midway.
+    /// its pages back a moment after it has returned; or where anything fails midway. EINVAL where the process
+    /// has locked only one of the two in memory.
     ///
     /// # Safety
     /// Both ranges are the caller's, private and anonymous, and `to` is registered.
@@ -229,7 +229,6 @@ impl Userfault {
                     }
                     std::thread::yield_now();
                 }
-                Err(Errno::INVAL) => return Ok(moved),
                 Err(_) if moved > 0 => return Ok(moved),
                 Err(errno) => return Err(errno),
             }
@@ -383,21 +382,30 @@ pub(crate) fn wake(word: &std::sync::atomic::AtomicU32) {
 /// A hook runs with all signals blocked, where a second fault would end the process, and beside the
 /// alternate stack, which holds the first signal's frame and would be written over from its top.
 pub(crate) fn nested<R>(work: impl FnOnce() -> R) -> R {
-    let faults = |how| {
-        // SAFETY: the sets are initialised by sigemptyset; the calls change this thread's mask only.
-        unsafe {
-            let mut set = core::mem::zeroed();
-            let mut old = core::mem::zeroed();
-            libc::sigemptyset(&mut set);
-            libc::sigaddset(&mut set, libc::SIGBUS);
-            libc::sigaddset(&mut set, libc::SIGSEGV);
-            libc::pthread_sigmask(how, &set, &mut old);
-            libc::sigismember(&old, libc::SIGBUS) == 1
-        }
+    // SAFETY: the sets are initialised by sigemptyset and pthread_sigmask; the calls change this thread's
+    // mask only.
+    let before_mask = unsafe {
+        let mut set = core::mem::zeroed();
+        let mut old = core::mem::zeroed();
+        libc::sigemptyset(&mut set);
+        libc::sigaddset(&mut set, libc::SIGBUS);
+        libc::sigaddset(&mut set, libc::SIGSEGV);
+        libc::pthread_sigmask(libc::SIG_UNBLOCK, &set, &mut old);
+        old
     };
-    if !faults(libc::SIG_UNBLOCK) {
-        // An ordinary thread: nothing was blocked.
-        return work();
+    let restore_mask = || {
+        // SAFETY: as above.
+        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &before_mask, core::ptr::null_mut()) };
+    };
+    // SAFETY: the set is initialised.
+    if unsafe { libc::sigismember(&before_mask, libc::SIGBUS) } != 1 {
+        // An ordinary thread: no handler of ours runs.
+        let result = work();
+        // SAFETY: as above.
+        if unsafe { libc::sigismember(&before_mask, libc::SIGSEGV) } == 1 {
+            restore_mask();
+        }
+        return result;
     }
     let none =
         libc::stack_t { ss_sp: core::ptr::null_mut(), ss_flags: libc::SS_DISABLE, ss_size: 0 };
@@ -406,9 +414,10 @@ pub(crate) fn nested<R>(work: impl FnOnce() -> R) -> R {
     // the kernel puts the second frame below, where it is free (sigaltstack(2)).
     let disabled = unsafe { libc::sigaltstack(&none, &mut before) } == 0;
     let result = work();
-    faults(libc::SIG_BLOCK);
+    restore_mask();
     if disabled && before.ss_flags & libc::SS_DISABLE == 0 {
-        before.ss_flags = 0;
+        // What remains are flags that can be set, of SS_AUTODISARM.
+        before.ss_flags &= !libc::SS_ONSTACK;
         // SAFETY: the stack was this thread's a moment ago, and nobody has been told that it is not.
         unsafe { libc::sigaltstack(&before, core::ptr::null_mut()) };
     }
