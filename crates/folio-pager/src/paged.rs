@@ -364,7 +364,8 @@ fn bounds(range: &impl RangeBounds<usize>, len: usize) -> (usize, usize) {
 
 impl Paged {
     /// The bytes, all of them, loaded as they are touched. Where the store fails, zeros stand in, and
-    /// [`check`](Self::check) tells.
+    /// [`check`](Self::check) tells: also in the place of bytes that were shown, evicted, and could not be
+    /// loaded again. Whoever cannot have that pins the range, or maps a snapshot.
     ///
     /// # Errors
     /// [`ErrorKind::NotStable`] where the bytes may change: unless the store promises a fixed version,

@@ -151,8 +151,8 @@ impl Capabilities {
     }
 
     /// Whether a byte that was read once reads the same for as long as the store exists, or is an
-    /// error ([`ErrorKind::Changed`](crate::ErrorKind::Changed)). A pager that trusts it and is
-    /// deceived shows bytes of two versions; it is never unsound.
+    /// error ([`ErrorKind::Changed`](crate::ErrorKind::Changed)). Slices of paged mappings rest on it:
+    /// a store that breaks the promise changes bytes that the language takes for constant.
     #[must_use]
     pub const fn is_fixed_version(&self) -> bool {
         self.fixed_version
