@@ -115,14 +115,14 @@ impl<'a> Row<'a> {
         }
         let rounds = if self.contest.quick { self.rounds.min(3) } else { self.rounds };
         let count = self.contenders.len();
-        let mut times = vec![vec![0.0; rounds]; count];
+        let mut times = vec![Vec::with_capacity(rounds); count];
         for contender in &mut self.contenders {
             (contender.turn)();
         }
         for round in 0..rounds {
             for place in 0..count {
                 let place = (round + place) % count;
-                times[place][round] = (self.contenders[place].turn)();
+                times[place].push((self.contenders[place].turn)());
             }
         }
         let ratio = |others: &[f64]| {
