@@ -20,7 +20,7 @@ use crate::pagehook::Registration;
 use crate::region::Region;
 use crate::registry::{NO_SLOT, Registry, Slot};
 use crate::sync::BUCKETS;
-use crate::turn::Turn;
+use crate::turn::{Turn, is_this_memory};
 
 pub(crate) type GuardSlot = Slot<Guard>;
 
@@ -105,7 +105,7 @@ impl Guard {
     /// Whether the mapping exists in this process, which may be a child of the one that made it.
     pub(crate) fn is_here(&self) -> bool {
         let only_in = self.only_in.load(Relaxed);
-        only_in == 0 || only_in == std::process::id()
+        only_in == 0 || is_this_memory(only_in) || only_in == std::process::id()
     }
 
     pub(crate) fn set_only_in(&self, process: u32) {

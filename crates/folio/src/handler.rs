@@ -141,7 +141,7 @@ fn handle(signal: c_int, info: &libc::siginfo_t, context: &mut libc::ucontext_t)
 
     if let Some(slot) = slot.filter(|slot| !slot.payload.hook.load(Ordering::Acquire).is_null()) {
         let copying = arch::can_land(context, address);
-        let fault = PageFault { address, write, copying, signal };
+        let fault = PageFault { address, write, copying, broken, signal };
         return fill(context, slot, &fault) || arch::land(context, address, reach, sign.0);
     }
     if arch::land(context, address, reach, sign.0) {

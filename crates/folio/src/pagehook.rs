@@ -35,6 +35,9 @@ pub struct PageFault {
     /// Whether a copy of folio's own touched it ([`PageHook::read_at`]), which can end there and say
     /// so. Anything else goes on only once there is a page.
     pub copying: bool,
+    /// Whether the page was there, and its memory broke (BUS_MCEERR_AR in sigaction(2)). To run the
+    /// instruction again takes another page.
+    pub broken: bool,
     /// SIGBUS or SIGSEGV.
     pub signal: i32,
 }

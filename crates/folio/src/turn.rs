@@ -46,6 +46,12 @@ fn number_of_memory() -> u32 {
     PAGE.0.compare_exchange(0, process, AcqRel, Acquire).err().unwrap_or(process)
 }
 
+/// Whether a number is this memory's, without a system call. A number that is not may be of a process that
+/// shares it.
+pub(crate) fn is_this_memory(number: u32) -> bool {
+    PAGE.0.load(Acquire) == number
+}
+
 #[derive(Default)]
 pub(crate) struct Turn(AtomicU32);
 
