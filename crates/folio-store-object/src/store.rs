@@ -274,6 +274,7 @@ impl Store for ObjectStore {
             .granule(GRANULE_BYTES)
             .concurrency(self.limits.concurrency as u16)
             .fixed_version(self.pinned.guarantee.holds())
+            .touching_mappings(false)
     }
 
     /// Neighbours share a request, big reads are cut up, and the requests run at the same time.

@@ -336,6 +336,7 @@ impl<S: Store, C: Codec> FrameStore<S, C> {
             .granule(granule)
             .concurrency(inner.concurrency_or_default())
             .fixed_version(inner.is_fixed_version())
+            .touching_mappings(inner.touches_mappings())
     }
 
     pub(crate) fn identity(&self) -> Option<String> {

@@ -12,7 +12,7 @@
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Cost {
-    /// A copy: well under 10 µs. The store neither waits nor touches a mapping that can fault.
+    /// A copy: well under 10 µs. The store does not wait.
     Memory,
     /// A local disk or another process: 10 µs to some milliseconds.
     Local,
@@ -22,8 +22,9 @@ pub enum Cost {
 
 /// What a store can do, and what it is best asked for.
 ///
-/// Hints, but for [`is_fixed_version`](Self::is_fixed_version), which is a promise. Sizes are in
-/// bytes and powers of two.
+/// Hints, but for three promises, which no store makes unless it says so:
+/// [`is_fixed_version`](Self::is_fixed_version), [`is_infallible`](Self::is_infallible), and that it does
+/// not [touch mappings](Self::touches_mappings). Sizes are in bytes and powers of two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Capabilities {
     cost: Cost,
@@ -33,6 +34,8 @@ pub struct Capabilities {
     writable: bool,
     resizable: bool,
     fixed_version: bool,
+    infallible: bool,
+    touches_mappings: bool,
 }
 
 impl Capabilities {
@@ -47,6 +50,8 @@ impl Capabilities {
             writable: false,
             resizable: false,
             fixed_version: false,
+            infallible: false,
+            touches_mappings: true,
         }
     }
 
@@ -162,6 +167,35 @@ impl Capabilities {
     #[must_use]
     pub const fn fixed_version(mut self, yes: bool) -> Self {
         self.fixed_version = yes;
+        self
+    }
+
+    /// Whether no read within the length fails, ever: the bytes are in this process. What is shown of
+    /// other stores as a slice has to be kept somewhere, since it may not come again.
+    #[must_use]
+    pub const fn is_infallible(&self) -> bool {
+        self.infallible
+    }
+
+    /// Sets [`is_infallible`](Self::is_infallible).
+    #[must_use]
+    pub const fn infallible(mut self, yes: bool) -> Self {
+        self.infallible = yes;
+        self
+    }
+
+    /// Whether its calls may touch mappings that can fault: those of files, or paged ones. That is taken
+    /// for granted until a store denies it, and costs a pager four system calls at each fault.
+    #[must_use]
+    pub const fn touches_mappings(&self) -> bool {
+        self.touches_mappings
+    }
+
+    /// Sets [`touches_mappings`](Self::touches_mappings). A store that denies it and does so may end the
+    /// process.
+    #[must_use]
+    pub const fn touching_mappings(mut self, yes: bool) -> Self {
+        self.touches_mappings = yes;
         self
     }
 }

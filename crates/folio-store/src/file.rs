@@ -350,6 +350,7 @@ impl Store for FileStore {
             .granule(alignment.max(16 << 10))
             .writable(self.writable)
             .resizable(self.writable && !self.is_device)
+            .touching_mappings(false)
     }
 
     fn identity(&self) -> Option<String> {

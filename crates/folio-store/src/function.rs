@@ -45,7 +45,7 @@ impl<F> fmt::Debug for FunctionStore<F> {
 impl<F: Fn(&mut [u8], u64) -> Result<()> + Send + Sync> FunctionStore<F> {
     /// A store of `len` bytes, called `name` in errors. `function` fills the whole buffer with the
     /// bytes at an offset, or says why it cannot. Until told otherwise it is taken to cost what a
-    /// copy costs, and to be able to give other bytes the next time.
+    /// copy costs, to be able to give other bytes the next time, and to touch mappings.
     pub fn new(name: impl Into<String>, len: u64, function: F) -> Self {
         let capabilities = Capabilities::new(Cost::Memory);
         Self { name: name.into(), len, function, capabilities, identity: None }
@@ -62,8 +62,18 @@ impl<F: Fn(&mut [u8], u64) -> Result<()> + Send + Sync> FunctionStore<F> {
     /// What a call of the function costs.
     #[must_use]
     pub fn cost(mut self, cost: Cost) -> Self {
-        let fixed = self.capabilities.is_fixed_version();
-        self.capabilities = Capabilities::new(cost).fixed_version(fixed);
+        let before = self.capabilities;
+        self.capabilities = Capabilities::new(cost)
+            .fixed_version(before.is_fixed_version())
+            .touching_mappings(before.touches_mappings());
+        self
+    }
+
+    /// Whether the function may touch mappings that can fault; see
+    /// [`Capabilities::touches_mappings`].
+    #[must_use]
+    pub fn touching_mappings(mut self, yes: bool) -> Self {
+        self.capabilities = self.capabilities.touching_mappings(yes);
         self
     }
 

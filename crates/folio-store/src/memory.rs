@@ -241,7 +241,12 @@ impl Store for MemoryStore {
 
     fn capabilities(&self) -> Capabilities {
         let fixed = matches!(self.content, Content::Fixed(_));
-        Capabilities::new(Cost::Memory).writable(!fixed).resizable(!fixed).fixed_version(fixed)
+        Capabilities::new(Cost::Memory)
+            .writable(!fixed)
+            .resizable(!fixed)
+            .fixed_version(fixed)
+            .infallible(fixed)
+            .touching_mappings(false)
     }
 
     fn identity(&self) -> Option<String> {

@@ -153,7 +153,7 @@ impl Store for ProcessStore {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities::new(Cost::Local).granule(4 << 10).concurrency(1)
+        Capabilities::new(Cost::Local).granule(4 << 10).concurrency(1).touching_mappings(false)
     }
 
     fn identity(&self) -> Option<String> {

@@ -45,7 +45,10 @@ impl Store for ZeroStore {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities::new(Cost::Memory).fixed_version(true)
+        Capabilities::new(Cost::Memory)
+            .fixed_version(true)
+            .infallible(true)
+            .touching_mappings(false)
     }
 
     fn identity(&self) -> Option<String> {

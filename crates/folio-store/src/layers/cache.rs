@@ -351,7 +351,12 @@ impl<S: Store> Store for Cache<S> {
     /// Those of the store, without writing, and with a granule of a chunk at least.
     fn capabilities(&self) -> Capabilities {
         let granule = self.capabilities.granule_bytes().max(self.directory.0.chunk_bytes);
-        self.capabilities.granule(granule).alignment(1).writable(false).resizable(false)
+        self.capabilities
+            .granule(granule)
+            .alignment(1)
+            .writable(false)
+            .resizable(false)
+            .infallible(false)
     }
 
     /// Takes from the local disk what is there and asks the store, once, for the rest.

@@ -286,7 +286,7 @@ impl<S: Store + 'static> Store for Deadline<S> {
 
     /// Those of the store below, at the cost of a local one at least: each call wakes a thread.
     fn capabilities(&self) -> Capabilities {
-        self.inner.capabilities().at_least(Cost::Local)
+        self.inner.capabilities().at_least(Cost::Local).infallible(false)
     }
 
     fn len(&self) -> Result<u64> {

@@ -300,6 +300,7 @@ impl<S: Store> Store for Encrypt<S> {
             .writable(self.is_writable())
             .resizable(false)
             .fixed_version(self.header().kind == Kind::Sealed)
+            .infallible(false)
     }
 
     fn read_many(&self, requests: &mut [ReadRequest<'_>]) {

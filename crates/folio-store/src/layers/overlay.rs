@@ -347,6 +347,8 @@ impl<L: Store, U: Store> Store for Overlay<L, U> {
             .writable(true)
             .resizable(true)
             .fixed_version(false)
+            .infallible(false)
+            .touching_mappings(lower.touches_mappings() || upper.touches_mappings())
     }
 
     /// Those that lie in one store are read there together; the others one by one.

@@ -319,7 +319,12 @@ impl<S: Store, O: Store> Store for Verify<S, O> {
     fn capabilities(&self) -> Capabilities {
         let below = self.inner.capabilities();
         let granule = below.granule_bytes().max(self.tree.block_size().bytes() as u32);
-        below.granule(granule).writable(false).resizable(false).fixed_version(true)
+        below
+            .granule(granule)
+            .writable(false)
+            .resizable(false)
+            .fixed_version(true)
+            .infallible(false)
     }
 
     fn read_many(&self, requests: &mut [ReadRequest<'_>]) {

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 
 use super::{Operation, Operations};
 use crate::layers::pass_on;
-use crate::{Error, ErrorKind, ReadRequest, Result, Store};
+use crate::{Capabilities, Error, ErrorKind, ReadRequest, Result, Store};
 
 /// A store that fails when it is told to: each call that meets all conditions set is an error, and
 /// does not reach the store below. Without conditions, that is every read, write, resize and sync.
@@ -200,7 +200,11 @@ fn range(offset: u64, len: usize) -> Option<Range<u64>> {
 }
 
 impl<S: Store> Store for Fail<S> {
-    pass_on!(name, capabilities, identity, version);
+    pass_on!(name, identity, version);
+
+    fn capabilities(&self) -> Capabilities {
+        self.inner.capabilities().infallible(false)
+    }
 
     fn len(&self) -> Result<u64> {
         self.check(Operation::Length, None)?;
