@@ -38,6 +38,8 @@ pub(crate) struct Core {
     room_waited: AtomicBool,
     saving: Arc<AtomicBool>,
     rests: AtomicBool,
+    /// Granules in a row that could not be taken out since the kernel was at their pages.
+    busy: AtomicU32,
     too_dirty: AtomicBool,
 }
 
@@ -64,6 +66,7 @@ impl Core {
             objects: Mutex::default(),
             room: AtomicU32::new(0),
             room_waited: AtomicBool::new(false),
+            busy: AtomicU32::new(0),
             saving: Arc::default(),
             too_dirty: AtomicBool::new(false),
         })
@@ -135,9 +138,24 @@ impl Core {
         self.rests.load(Ordering::Relaxed)
     }
 
-    /// It was tried, and the kernel refuses: policies go without.
-    pub(crate) fn cannot_rest(&self) {
-        self.rests.store(false, Ordering::Relaxed);
+    /// It was tried, and the kernel refuses; or is at the pages for something that takes time, or lasts:
+    /// it merges equal ones, for example (KSM). Then policies go without.
+    pub(crate) fn could_not_rest(&self, busy: bool) {
+        const BUSY_IN_A_ROW: u32 = 256;
+        if !busy || self.busy.fetch_add(1, Ordering::Relaxed) > BUSY_IN_A_ROW {
+            self.rests.store(false, Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn could_rest(&self) {
+        if self.busy.load(Ordering::Relaxed) != 0 {
+            self.busy.store(0, Ordering::Relaxed);
+        }
+    }
+
+    /// The granules of a region that are in memory.
+    pub(crate) fn granules_of(&self, region: &Region) -> Vec<usize> {
+        lock(&self.ledger).granules_of(region.id)
     }
 
     /// Credits what a region had, whose addresses are gone.

@@ -16,6 +16,7 @@ use std::sync::Arc;
 use folio_store::{Error as StoreError, ErrorKind as StoreErrorKind};
 use rustix::io::Errno;
 
+use crate::asking::held;
 use crate::core::Core;
 use crate::error::Fault;
 use crate::ledger::{Key, Ledger, SPARED};
@@ -104,6 +105,7 @@ impl Core {
         tries: &mut Tries,
     ) -> Result<(), StoreError> {
         let limit = self.budget.limit_bytes();
+        let held = held(self);
         let chosen = {
             let mut ledger = lock(&self.ledger);
             let missing = (ledger.charged + bytes).saturating_sub(limit);
@@ -126,7 +128,10 @@ impl Core {
                 };
             } else if bytes > limit || ledger.under_way + chosen.busy == 0 {
                 return Err(no_room(bytes, limit));
+            } else if held > 0 && ledger.stuck + held >= ledger.under_way {
+                return Err(all_wait(bytes, limit));
             } else {
+                ledger.stuck += held;
                 None
             }
         };
@@ -138,8 +143,15 @@ impl Core {
                 }
             }
             // Who closes the region waits for this thread, and gives up what the region has after.
-            None if region.is_closing() => return Err(no_room(bytes, limit)),
-            None => self.wait_for_room(epoch),
+            None => {
+                if !region.is_closing() {
+                    self.wait_for_room(epoch);
+                }
+                lock(&self.ledger).stuck -= held;
+                if region.is_closing() {
+                    return Err(no_room(bytes, limit));
+                }
+            }
         }
         Ok(())
     }
@@ -275,14 +287,15 @@ impl Core {
                 Ok(()) => Some(slot),
                 Err(errno) => {
                     self.slots.give(slot, true);
-                    if errno != Errno::BUSY {
-                        self.cannot_rest();
-                    }
+                    self.could_not_rest(errno == Errno::BUSY);
                     None
                 }
             }
         });
         let rested = taken.is_some();
+        if rested {
+            self.could_rest();
+        }
         let mut ledger = lock(&self.ledger);
         let dirty = ledger.entry_of(key).is_some_and(|entry| {
             entry.slot = taken;
@@ -338,7 +351,11 @@ impl Core {
         {
             let mut ledger = lock(&self.ledger);
             for claimed in &claimed {
-                ledger.remove(claimed.key());
+                let entry = ledger.remove(claimed.key());
+                if let Some(entry) = entry.filter(|entry| entry.written != 0) {
+                    let mut syncs = lock(&claimed.region.syncs);
+                    syncs.gone = syncs.gone.max(entry.written_in);
+                }
             }
             for slot in recycled {
                 ledger.charged += slot.addresses().len() as u64;
@@ -357,6 +374,16 @@ fn cannot_save(bytes: u64, error: &StoreError) -> StoreError {
     let reason =
         format!("no room for {bytes} bytes: what is dirty cannot be written back: {error}");
     StoreError::new(error.kind(), "load into", "memory").reason(reason)
+}
+
+fn all_wait(bytes: u64, limit: u64) -> StoreError {
+    let reason = format!(
+        "no room for {bytes} bytes in a budget of {limit}: all that could make some are loads whose \
+         stores wait for it themselves"
+    );
+    StoreError::new(StoreErrorKind::NoSpace, "load into", "memory")
+        .reason(reason)
+        .advice("raise the budget, or map what a store reads through a pager of its own")
 }
 
 fn no_room(bytes: u64, limit: u64) -> StoreError {

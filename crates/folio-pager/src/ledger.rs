@@ -12,6 +12,7 @@ use rustc_hash::FxHashMap;
 use crate::policy::{Frame, Policy};
 use crate::recycle::Recycled;
 use crate::region::Region;
+use crate::save::Syncs;
 use crate::slots::Slot;
 
 /// Names a granule: its region, and its number there.
@@ -46,6 +47,9 @@ pub(crate) struct Entry {
     pub(crate) slot: Option<Slot>,
     /// Which parts of it are dirty.
     pub(crate) units: u64,
+    /// Which parts have been written to the store, and under which number, as [`Syncs`] counts.
+    pub(crate) written: u64,
+    pub(crate) written_in: u64,
     /// How many writes made something dirty before the last one to it.
     pub(crate) soiled: u64,
     /// How many loads came before it.
@@ -57,6 +61,8 @@ pub(crate) struct Ledger {
     pub(crate) charged: u64,
     /// Loads and evictions under way, after which there may be room.
     pub(crate) under_way: usize,
+    /// Of those, how many wait for room themselves, through their stores ([`crate::asking`]).
+    pub(crate) stuck: usize,
     pub(crate) policy: Box<dyn Policy>,
     pub(crate) recycled: Recycled,
     pub(crate) dirty: BTreeSet<Key>,
@@ -68,6 +74,8 @@ pub(crate) struct Ledger {
     free: Vec<Frame>,
     index: FxHashMap<Key, Frame>,
     regions: FxHashMap<u32, Weak<Region>>,
+    /// Bytes that pins leave free, so that every region can load, for each region.
+    spare_bytes: FxHashMap<u32, u64>,
     next_region: u32,
 }
 
@@ -76,6 +84,7 @@ impl Ledger {
         Self {
             charged: 0,
             under_way: 0,
+            stuck: 0,
             policy,
             recycled: Recycled::default(),
             dirty: BTreeSet::new(),
@@ -87,6 +96,7 @@ impl Ledger {
             free: Vec::new(),
             index: FxHashMap::default(),
             regions: FxHashMap::default(),
+            spare_bytes: FxHashMap::default(),
             next_region: 0,
         }
     }
@@ -103,10 +113,17 @@ impl Ledger {
 
     pub(crate) fn enter(&mut self, region: &Arc<Region>) {
         self.regions.insert(region.id, Arc::downgrade(region));
+        self.spare_bytes.insert(region.id, region.spare_bytes());
     }
 
     pub(crate) fn leave(&mut self, region: u32) {
         self.regions.remove(&region);
+        self.spare_bytes.remove(&region);
+    }
+
+    /// Bytes that must not be pinned, so that whatever is touched can be loaded.
+    pub(crate) fn spare_bytes(&self) -> u64 {
+        self.spare_bytes.values().copied().max().unwrap_or(0)
     }
 
     pub(crate) fn region(&self, key: Key) -> Option<Arc<Region>> {
@@ -133,7 +150,17 @@ impl Ledger {
     /// Notes a granule whose bytes have been charged.
     pub(crate) fn insert(&mut self, key: Key, bytes: u64, ahead: bool) -> Frame {
         self.loads += 1;
-        let entry = Entry { key, bytes, slot: None, units: 0, soiled: 0, born: self.loads, ahead };
+        let entry = Entry {
+            key,
+            bytes,
+            slot: None,
+            units: 0,
+            written: 0,
+            written_in: 0,
+            soiled: 0,
+            born: self.loads,
+            ahead,
+        };
         let frame = self.free.pop().unwrap_or_else(|| {
             self.frames.push(None);
             (self.frames.len() - 1) as Frame
@@ -178,22 +205,28 @@ impl Ledger {
         }
     }
 
-    /// The granule could not be loaded.
+    /// Takes a granule off the dirty ones: it could not be loaded, or has been written.
     pub(crate) fn clean_again(&mut self, key: Key, bytes: u64) {
         if self.dirty.remove(&key) {
             self.dirty_bytes -= bytes;
         }
     }
 
-    /// Takes a granule off the dirty ones; says which parts were.
-    pub(crate) fn clean(&mut self, key: Key) -> u64 {
-        let Some(entry) = self.entry_of(key) else { return 0 };
-        let units = core::mem::take(&mut entry.units);
-        let bytes = entry.bytes;
-        if self.dirty.remove(&key) {
-            self.dirty_bytes -= bytes;
+    /// Takes a granule off the dirty ones, since it has been written.
+    pub(crate) fn clean(&mut self, key: Key, syncs: Syncs) {
+        let Some(entry) = self.entry_of(key) else { return };
+        if entry.written_in <= syncs.good {
+            entry.written = 0;
         }
-        units
+        entry.written |= core::mem::take(&mut entry.units);
+        // The first number is 1: nothing lasts before there was a sync.
+        entry.written_in = syncs.begun + 1;
+        self.clean_again(key, self.entry_bytes(key));
+    }
+
+    fn entry_bytes(&self, key: Key) -> u64 {
+        let frame = self.frame(key).and_then(|frame| self.frames.get(frame as usize));
+        frame.and_then(Option::as_ref).map_or(0, |entry| entry.bytes)
     }
 
     /// Some dirty granules, but for those that have just been soiled: protected again at once, an

@@ -52,11 +52,14 @@
 //! Linux 6.x on x86-64, as any user. Without userfaultfd (a container's seccomp filter, gVisor) pages are
 //! filled by way of their protection, slower: [`Pager::mechanism`] says which way it is.
 
+mod asking;
 mod budget;
 mod core;
 mod error;
 mod evict;
+mod failures;
 mod home;
+mod keep;
 mod ledger;
 mod load;
 mod mechanism;

@@ -10,10 +10,12 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use folio_store::{Cost, Error as StoreError, ErrorKind as StoreErrorKind};
+use folio_store::{Error as StoreError, ErrorKind as StoreErrorKind};
 
+use crate::asking::asking;
 use crate::error::Fault;
-use crate::mechanism::Installed;
+use crate::keep::Patience;
+use crate::mechanism::{Arrival, Installed};
 use crate::recycle::Gathered;
 use crate::region::Region;
 use crate::slots::Slot;
@@ -116,18 +118,20 @@ impl Region {
     /// Whether the pages need no protection, since all of the granule counts as written. For one load it
     /// may only become so, and then nobody writes before the load is over (`Region::make_writable`).
     fn arrives_writable(&self, why: Why) -> bool {
-        self.arrives_unprotected()
-            || (matches!(why, Why::Touch { write: true, .. }) && self.all_units() == 1)
+        matches!(why, Why::Touch { write: true, .. }) && self.all_units() == 1
     }
 
-    /// Whether pages come without protection, since there is no room for the copy that it takes.
-    fn arrives_unprotected(&self) -> bool {
-        self.is_writable() && self.tight
+    fn arrival(&self, why: Why) -> Arrival {
+        match (self.arrives_writable(why), self.is_writable()) {
+            (true, _) => Arrival::Writable,
+            (false, true) => Arrival::Protected,
+            (false, false) => Arrival::Unwritten,
+        }
     }
 
     /// Whether all of a granule is to be written to the store, come what may.
     fn arrives_dirty(&self, granule: usize) -> bool {
-        self.arrives_unprotected() || (self.keeps && !self.word(granule).seen().is_kept())
+        self.keeps() && !self.word(granule).seen().is_kept()
     }
 
     /// Steps 3 and 4. Returns what is left on standby, and the slot if it still has its pages.
@@ -152,7 +156,7 @@ impl Region {
             Why::Ahead { marker: Some(marker) } if granules.contains(&marker) => Some(marker),
             _ => None,
         };
-        let placed = self.place(granules, &slot, marker, !self.arrives_writable(why), how);
+        let placed = self.place(granules, &slot, marker, self.arrival(why), how);
         match placed {
             Ok((standby, Installed::Copied)) => Ok((standby, Some(slot))),
             Ok((standby, Installed::Moved)) => {
@@ -175,7 +179,7 @@ impl Region {
         granules: &Range<usize>,
         slot: &Slot,
         marker: Option<usize>,
-        protected: bool,
+        arrival: Arrival,
         how: Installed,
     ) -> Result<(Option<(usize, Slot)>, Installed), rustix::io::Errno> {
         let core = &self.core;
@@ -184,14 +188,23 @@ impl Region {
             start..start + run.len() * self.granule()
         };
         let mut installed = Installed::Moved;
+        let mut visible = false;
         let mut install = |run: Range<usize>| -> Result<(), rustix::io::Errno> {
             if run.is_empty() {
                 return Ok(());
             }
             let to = self.addresses_of(&run).start;
-            // SAFETY: the slot is ours, and so are the addresses, whose pages are missing: the words
-            // are claimed for loading.
-            let how = unsafe { core.mechanism.install(part(&run), to, protected, how) }?;
+            let mut patience = Patience::default();
+            let how = loop {
+                // SAFETY: the slot is ours, and so are the addresses, whose pages are missing: the words
+                // are claimed for loading.
+                match unsafe { core.mechanism.install(part(&run), to, arrival, how) } {
+                    // What others may have seen already cannot be taken back.
+                    Err(rustix::io::Errno::NOMEM) if visible => patience.pause(),
+                    how => break how?,
+                }
+            };
+            visible = true;
             if how == Installed::Copied {
                 installed = how;
             }
@@ -208,14 +221,8 @@ impl Region {
         let shifted = unsafe {
             core.mechanism.shift(part(&(marker..marker + 1)), standby.first(self.granule()))
         };
-        match shifted {
-            Ok(how) if how == Installed::Copied => Ok((Some((marker, standby)), how)),
-            Ok(_) => Ok((Some((marker, standby)), installed)),
-            Err(errno) => {
-                core.slots.give(standby, true);
-                Err(errno)
-            }
-        }
+        let both = if shifted == Installed::Copied { shifted } else { installed };
+        Ok((Some((marker, standby)), both))
     }
 
     /// Reads the bytes of granules from the store; zeros behind its end.
@@ -224,7 +231,7 @@ impl Region {
         let wanted = (range.end - range.start) as usize;
         let (bytes, behind) = buf.split_at_mut(wanted);
         let read = || self.reader().read_full_at(bytes, range.start);
-        let done = self.ask_store("read", read)?;
+        let done = asking(&self.core, || self.ask_store("read", read))?;
         self.count(|counters| &counters.read_bytes, done as u64);
         if done < wanted {
             let end = range.start + done as u64;
@@ -244,9 +251,9 @@ impl Region {
     ) -> Result<R, StoreError> {
         let request = std::panic::AssertUnwindSafe(request);
         let answer = || std::panic::catch_unwind(request);
-        let answer = match self.capabilities.cost() {
-            Cost::Memory => answer(),
-            _ => sys::nested(answer),
+        let answer = match self.capabilities.touches_mappings() {
+            false => answer(),
+            true => sys::nested(answer),
         };
         answer.unwrap_or_else(|_| {
             let error = StoreError::new(StoreErrorKind::Io, operation, self.name.as_str());
@@ -265,12 +272,7 @@ impl Region {
         let (slot, dirty, ahead) = {
             let mut ledger = lock(&core.ledger);
             let Some(entry) = ledger.entry_of(key) else { unreachable!("{key:?} is on standby") };
-            let ahead = core::mem::take(&mut entry.ahead);
-            let slot = entry.slot.take();
-            if self.arrives_unprotected() {
-                ledger.soil(key, self.all_units());
-            }
-            (slot, ledger.entry_of(key).is_some_and(|entry| entry.units != 0), ahead)
+            (entry.slot.take(), entry.units != 0, core::mem::take(&mut entry.ahead))
         };
         let Some(slot) = slot else { unreachable!("{key:?} is on standby") };
         let to = self.addresses_of(&(granule..granule + 1)).start;
@@ -282,9 +284,9 @@ impl Region {
         let charged = copies && room > 2 * sys::PAGE as u64 && core.make_room(self, room).is_ok();
         // SAFETY: the slot is ours, and so are the addresses, whose pages are missing.
         let result = unsafe {
-            let protected = !self.arrives_unprotected();
+            let arrival = if self.is_writable() { Arrival::Protected } else { Arrival::Unwritten };
             let how = if copies { Installed::Copied } else { Installed::Moved };
-            core.mechanism.install(from, to, protected, how)
+            core.mechanism.install(from, to, arrival, how)
         };
         if charged {
             let mut ledger = lock(&core.ledger);

@@ -18,6 +18,7 @@ use std::os::fd::OwnedFd;
 use rustix::io::Errno;
 use rustix::mm::{Advice, MprotectFlags, ProtFlags};
 
+use crate::keep::Patience;
 use crate::sys::{self, HUGE, PAGE, Userfault};
 
 /// Granules that a pager may have where each may be a mapping of the kernel's, or three.
@@ -44,11 +45,21 @@ pub(crate) enum Installed {
 /// How the pages of a mapping behave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Manner {
-    /// Whether they may arrive with a moment in which a write goes unnoticed: where nobody may write, or all of
-    /// them count as written.
-    pub(crate) unguarded: bool,
+    /// Whether somebody may write to them, so that there must be no moment in which that goes unnoticed.
+    pub(crate) guarded: bool,
     /// There is hardly room for pages twice, however few.
     pub(crate) tight: bool,
+}
+
+/// In which state pages come to their addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Arrival {
+    /// They may be written to.
+    Writable,
+    /// Each of them is write-protected from its first moment on.
+    Protected,
+    /// They are write-protected before anybody has a way to write to them.
+    Unwritten,
 }
 
 impl Mechanism {
@@ -88,8 +99,7 @@ impl Mechanism {
     pub(crate) fn copies(&self, len: usize, manner: Manner) -> bool {
         match &self.userfault {
             Some(userfault) => {
-                let worth = manner.tight || len >= WORTH_MOVING_BYTES;
-                let moves = userfault.moves && manner.unguarded && worth;
+                let moves = userfault.moves && !manner.guarded && len >= WORTH_MOVING_BYTES;
                 !(moves || manner.tight)
             }
             None => false,
@@ -141,8 +151,8 @@ impl Mechanism {
         unsafe { sys::release(addresses) };
     }
 
-    /// Puts a filled slot's bytes where pages are missing at `to`; write-protected if asked. Copies them
-    /// if asked and possible, else moves the slot's pages.
+    /// Puts a filled slot's bytes where pages are missing at `to`. Copies them if asked and possible, else
+    /// moves the slot's pages. ENOMEM only if no page has been put there.
     ///
     /// # Safety
     /// The slot and the target are the caller's, and the target has no pages.
@@ -150,10 +160,11 @@ impl Mechanism {
         &self,
         slot: Range<usize>,
         to: usize,
-        protected: bool,
+        arrival: Arrival,
         how: Installed,
     ) -> Result<Installed, Errno> {
         let target = to..to + slot.len();
+        let protected = arrival != Arrival::Writable;
         let Some(userfault) = &self.userfault else {
             let flags = if protected { MprotectFlags::READ } else { readable_writable() };
             // SAFETY: by the caller's contract. The bytes appear in one step, with their protection.
@@ -170,12 +181,14 @@ impl Mechanism {
             unsafe { userfault.copy(slot, to, protected) }?;
             return Ok(Installed::Copied);
         }
-        if !userfault.moves {
+        // Pages that are moved arrive writable, and are protected a moment later.
+        if !userfault.moves || arrival == Arrival::Protected {
             // There is room for a page twice, for a moment, and for no more.
-            for (from, to) in slot.step_by(PAGE).zip(target.step_by(PAGE)) {
+            let pages = slot.step_by(PAGE).zip(target.step_by(PAGE));
+            for (at, (from, to)) in pages.enumerate() {
                 // SAFETY: by the caller's contract.
                 unsafe {
-                    userfault.copy(from..from + PAGE, to, protected)?;
+                    patiently(at > 0, || userfault.copy(from..from + PAGE, to, protected))?;
                     sys::drop_pages(&(from..from + PAGE))?;
                 }
             }
@@ -189,10 +202,11 @@ impl Mechanism {
                 moved => moved?,
             };
             if moved < slot.len() {
-                userfault.copy(slot.start + moved..slot.end, to + moved, protected)?;
+                let rest = slot.start + moved..slot.end;
+                patiently(moved > 0, || userfault.copy(rest.clone(), to + moved, protected))?;
             }
             if protected {
-                userfault.write_protect(&target, true)?;
+                patiently(true, || userfault.write_protect(&target, true))?;
             }
             Ok(if moved < slot.len() { Installed::Copied } else { Installed::Moved })
         }
@@ -219,8 +233,9 @@ impl Mechanism {
                     // By copies, which arrive protected: a write that went unnoticed would be lost. Nobody
                     // else has the bytes, so a kernel without memory for them is asked again.
                     for (page, to) in (slot.start..slot.start + moved).zip(from).step_by(PAGE) {
+                        let mut patience = Patience::default();
                         while userfault.copy(page..page + PAGE, to, true).is_err() {
-                            std::thread::sleep(std::time::Duration::from_millis(1));
+                            patience.pause();
                         }
                     }
                     Err(Errno::BUSY)
@@ -244,26 +259,16 @@ impl Mechanism {
         }
     }
 
-    /// Brings the bytes of one slot into another.
+    /// Brings the bytes of one slot into another: moves pages, as far as that is possible.
     ///
     /// # Safety
     /// Both are the caller's; the second has no pages.
-    pub(crate) unsafe fn shift(
-        &self,
-        from: Range<usize>,
-        to: Range<usize>,
-    ) -> Result<Installed, Errno> {
-        let mut moved = 0;
-        if let Some(userfault) = self.userfault.as_ref().filter(|userfault| userfault.moves) {
-            // SAFETY: by the caller's contract; slots are registered as targets.
-            moved = match unsafe { userfault.move_pages(from.clone(), to.start) } {
-                Err(Errno::INVAL) => 0,
-                moved => moved?,
-            };
-            if moved == from.len() {
-                return Ok(Installed::Moved);
-            }
-        }
+    pub(crate) unsafe fn shift(&self, from: Range<usize>, to: Range<usize>) -> Installed {
+        let userfault = self.userfault.as_ref().filter(|userfault| userfault.moves);
+        // SAFETY: by the caller's contract; slots are registered as targets.
+        let moved = userfault
+            .and_then(|userfault| unsafe { userfault.move_pages(from.clone(), to.start) }.ok())
+            .unwrap_or(0);
         // SAFETY: both are readable and writable memory of the caller's and do not overlap.
         unsafe {
             core::ptr::copy_nonoverlapping(
@@ -272,7 +277,7 @@ impl Mechanism {
                 from.len() - moved,
             );
         }
-        Ok(Installed::Copied)
+        if moved == from.len() { Installed::Moved } else { Installed::Copied }
     }
 
     /// Shows zeros where pages are missing.
@@ -364,6 +369,17 @@ impl Mechanism {
             // SAFETY: by the caller's contract.
             unsafe { sys::drop_pages(range) }
         })
+    }
+}
+
+/// Does something again while the kernel has no memory for it, if there is no way back.
+fn patiently(no_way_back: bool, mut step: impl FnMut() -> Result<(), Errno>) -> Result<(), Errno> {
+    let mut patience = Patience::default();
+    loop {
+        match step() {
+            Err(Errno::NOMEM) if no_way_back => patience.pause(),
+            result => return result,
+        }
     }
 }
 

@@ -251,7 +251,7 @@ macro_rules! mapping {
             /// # Errors
             /// [`ErrorKind::Fault`].
             pub fn check(&self) -> Result<()> {
-                match self.region().sticky() {
+                match self.region().failures.sticky() {
                     Some(fault) => Err(Error::fault_of("read", fault)),
                     None => Ok(()),
                 }
@@ -260,7 +260,7 @@ macro_rules! mapping {
             /// The same fault, which is forgotten then. Zeros that stand in stay until
             /// [`retry`](Self::retry).
             pub fn take_fault(&self) -> Option<Fault> {
-                self.region().take_sticky()
+                self.region().failures.take_sticky()
             }
 
             /// Has granules that failed loaded again when they are touched. True if none are left that
@@ -273,10 +273,11 @@ macro_rules! mapping {
                 // Under this lock nobody else gets at the region.
                 let _objects = lock(&region.core.objects);
                 if Arc::strong_count(&self.mapped) == 1 {
+                    *lock(&region.shown) = false;
                     region.sliced.store(false, Release);
                 }
                 region.retry(&(0..region.granules()));
-                !region.has_failures()
+                !region.failures.any()
             }
 
             /// What the object's mappings cost so far.
@@ -364,35 +365,29 @@ fn bounds(range: &impl RangeBounds<usize>, len: usize) -> (usize, usize) {
 
 impl Paged {
     /// The bytes, all of them, loaded as they are touched. Where the store fails, zeros stand in, and
-    /// [`check`](Self::check) tells: also in the place of bytes that were shown, evicted, and could not be
-    /// loaded again. Whoever cannot have that pins the range, or maps a snapshot.
+    /// [`check`](Self::check) tells. Bytes that were shown once do not turn into zeros: unless the store is
+    /// [infallible](folio_store::Capabilities::is_infallible) they are kept when they are evicted, in a
+    /// temporary file ([`MapOptions::spill_directory`](crate::MapOptions::spill_directory)); whoever
+    /// touches bytes that cannot be had from there either waits until they can.
     ///
     /// # Errors
     /// [`ErrorKind::NotStable`] where the bytes may change: unless the store promises a fixed version,
-    /// or the mapping is a snapshot.
+    /// or the mapping is a snapshot. [`ErrorKind::Fault`] where no temporary file can be made.
     pub fn as_slice(&self) -> Result<&[u8]> {
         let region = self.region();
         here(region, "show")?;
-        let not_stable = |reason| Error::new(ErrorKind::NotStable, "show", self.name(), reason);
-        if !(region.capabilities.is_fixed_version() || region.keeps) {
-            return Err(
-                not_stable("its bytes may change").advice("pin a range, or map a snapshot of it")
-            );
-        }
         if !region.sliced.load(Acquire) {
             // Whoever makes the region writable holds this lock.
             let _objects = lock(&region.core.objects);
-            if region.is_writable() {
-                return Err(not_stable("it is mapped for writing too"));
-            }
-            region.sliced.store(true, Release);
+            region.show()?;
         }
         // SAFETY: the addresses are mapped as long as `self` is borrowed, and a touch of a missing page
         // fills it. Nobody writes them: the region is not writable, and cannot become so once slices are
-        // about (`Region::make_writable`). The store has promised that a byte that was read once reads the
-        // same, or fails; what failed shows zeros until `retry`, which no slice outlives. A store that
-        // breaks its promise changes bytes only by way of pages that were evicted, which the optimiser
-        // may see as a change of memory it believes constant: the contract of `is_fixed_version`.
+        // about (`Region::make_writable`). A granule that was evicted comes back with the bytes it had,
+        // from an infallible store of a fixed version or from where they are kept, or not at all
+        // (`crate::keep`); zeros that stand in for one that never came stay until `retry`, which no slice
+        // outlives. What is left is a store that promises a fixed version and breaks the promise: the
+        // contract of `is_fixed_version` names it.
         Ok(unsafe { core::slice::from_raw_parts(self.as_ptr(), self.len()) })
     }
 
@@ -463,7 +458,9 @@ impl PagedMut {
     /// # Errors
     /// [`ErrorKind::OutOfRange`]; [`ErrorKind::Fault`] where writing failed, now or in the background
     /// since the last flush of these bytes, or where zeros stand in for some of them. What could not be
-    /// written stays, and is tried again by the next flush.
+    /// written stays, and is tried again by the next flush. So is what was written, but which the store
+    /// then failed to make last, as far as it is still in memory; where it is not, this mapping cannot
+    /// vouch for it any more, and every later flush says so.
     pub fn flush(&self, range: impl RangeBounds<usize>) -> Result<()> {
         let range = self.resolve("flush", range)?;
         let region = self.region();

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use folio_stat::Paging;
-use folio_store::{FileStore, Overlay, Store};
-use rustix::fs::{Mode, OFlags};
+use folio_store::Store;
 
 use crate::Budget;
 use crate::core::{Core, Object};
 use crate::error::{Error, ErrorKind, Result};
+use crate::keep::over_temporary_file;
 use crate::load::RUN_BYTES;
 use crate::mechanism::MOST_SPLIT;
 use crate::paged::{Mapped, Paged, PagedMut};
@@ -146,8 +146,8 @@ impl MapOptions<'_> {
         Ok(PagedMut::new(mapped, range))
     }
 
-    /// Keeps what private mappings and snapshots have no room for in a file in this directory; by default
-    /// the one for temporary files ([`std::env::temp_dir`]). The file has no name.
+    /// Keeps what private mappings, snapshots and slices have no room for in a file in this directory; by
+    /// default the one for temporary files ([`std::env::temp_dir`]). The file has no name.
     pub fn spill_directory(mut self, path: impl Into<PathBuf>) -> Self {
         self.spill = Some(path.into());
         self
@@ -159,7 +159,7 @@ impl MapOptions<'_> {
     /// # Errors
     /// As [`map`](Self::map); [`ErrorKind::Fault`] where no temporary file can be made.
     pub fn private(self, store: impl Store + 'static) -> Result<PagedMut> {
-        let over = Arc::new(self.overlay(store)?);
+        let over = Arc::new(over_temporary_file(store, self.spill.as_deref())?);
         let (mapped, range) = self.mapped(over, Way::Private)?;
         Ok(PagedMut::new(mapped, range))
     }
@@ -172,23 +172,9 @@ impl MapOptions<'_> {
     /// # Errors
     /// As [`private`](Self::private).
     pub fn snapshot(self, store: impl Store + 'static) -> Result<Paged> {
-        let over = Arc::new(self.overlay(store)?);
+        let over = Arc::new(over_temporary_file(store, self.spill.as_deref())?);
         let (mapped, range) = self.mapped(over, Way::Snapshot)?;
         Ok(Paged::new(mapped, range))
-    }
-
-    fn overlay<S: Store>(&self, store: S) -> Result<Overlay<S, FileStore>> {
-        let directory = self.spill.clone().unwrap_or_else(std::env::temp_dir);
-        let name = format!("a temporary file in {}", directory.display());
-        let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
-        let file = rustix::fs::open(&directory, flags, Mode::RUSR | Mode::WUSR);
-        let file = file.map_err(|errno| {
-            let error = folio_store::Error::os("make", name.as_str(), &errno.into());
-            Error::store("map", error.advice("name another directory with spill_directory"))
-        })?;
-        FileStore::from_file(file.into(), name)
-            .and_then(|upper| Overlay::new(store, upper))
-            .map_err(|error| Error::store("map", error))
     }
 
     pub(crate) fn mapped(
@@ -283,12 +269,21 @@ impl MapOptions<'_> {
             }
             None => self.best_granule(&store, len, limit),
         };
-        if 2 * granule as u64 > limit {
-            let reason = format!("a budget of {limit} bytes holds no two granules of {granule}");
+        let pinned = lock(&core.ledger).pinned_bytes;
+        if 4 * granule as u64 > limit - pinned.min(limit)
+            && (pinned > 0 || 2 * granule as u64 > limit)
+        {
+            let reason = match pinned {
+                0 => format!("a budget of {limit} bytes holds no two granules of {granule}"),
+                _ => format!(
+                    "{pinned} of {limit} bytes are pinned, which leaves too few for granules of {granule}"
+                ),
+            };
             return Err(Error::new(ErrorKind::Budget, "map", store.name(), reason)
                 .advice("raise the budget, or take smaller granules"));
         }
-        Region::new(core, Plan { store, granule, len, way })
+        let spill = self.spill.clone();
+        Region::new(core, Plan { store, granule, len, way, spill })
     }
 
     /// Each resident granule may be mappings of its own, of which the kernel gives a process 65,530.
@@ -305,7 +300,8 @@ impl MapOptions<'_> {
         let granule = u64::from(store.capabilities().granule_bytes());
         let granule = granule.max(self.least_granule(limit) as u64);
         let whole = len.max(1).checked_next_power_of_two().unwrap_or(u64::MAX);
-        let most = below(limit / 8).min(whole);
+        let free = limit - lock(&self.pager.core.ledger).pinned_bytes.min(limit);
+        let most = below(free / 8).min(whole);
         granule.min(most).clamp(PAGE as u64, RUN_BYTES as u64) as usize
     }
 }

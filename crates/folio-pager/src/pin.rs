@@ -26,12 +26,11 @@ impl Pinned<'_> {
         let limit = region.core.budget.limit_bytes();
         {
             let mut ledger = lock(&region.core.ledger);
-            // Two granules are left for everybody else, and what slots keep.
-            let left = 2 * region.granule() as u64 + region.core.slots.warm_bytes() as u64;
-            if ledger.pinned_bytes.saturating_add(bytes).saturating_add(left) > limit {
+            let spare = ledger.spare_bytes();
+            if ledger.pinned_bytes.saturating_add(bytes).saturating_add(spare) > limit {
                 let pinned = ledger.pinned_bytes;
                 let reason = format!(
-                    "{pinned} of {limit} bytes are pinned already, and two granules stay free"
+                    "{pinned} of {limit} bytes are pinned already, and {spare} stay free for loads"
                 );
                 let error = Error::new(ErrorKind::Budget, "pin", region.name.as_str(), reason);
                 return Err(error

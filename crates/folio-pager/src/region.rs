@@ -18,22 +18,25 @@
 #![allow(unsafe_code)]
 
 use std::alloc::{self, Layout};
-use std::collections::BTreeMap;
 use std::ops::Range;
-use std::sync::atomic::Ordering::{AcqRel, Acquire, SeqCst};
+use std::path::PathBuf;
+use std::sync::atomic::Ordering::{Acquire, SeqCst};
 use std::sync::atomic::{AtomicBool, AtomicU32};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Instant;
 
 use folio::pagehook::{FillPage, PageFault, PageHook, PageOutcome};
-use folio_store::{Capabilities, Store};
+use folio_store::{Capabilities, Error as StoreError, ErrorKind as StoreErrorKind, Store};
 
 use crate::core::Core;
 use crate::error::{Error, Fault};
+use crate::failures::{Failure, Failures};
+use crate::keep::Patience;
 use crate::ledger::Key;
 use crate::load::Why;
 use crate::mechanism::Manner;
 use crate::readahead::Streams;
+use crate::save::Syncs;
 use crate::statistics::Counters;
 use crate::word::{Seen, State, Word};
 use crate::{lock, sys};
@@ -44,6 +47,10 @@ pub(crate) struct Region {
     pub(crate) store: Arc<dyn Store>,
     /// Where changes go, once somebody may make some.
     writer: OnceLock<Arc<dyn Store>>,
+    /// Keeps what slices have shown, over the store ([`crate::keep`]).
+    pub(crate) keeper: OnceLock<Arc<dyn Store>>,
+    /// Where its temporary file goes.
+    pub(crate) spill: Option<PathBuf>,
     pub(crate) capabilities: Capabilities,
     pub(crate) name: String,
     /// Bytes of the object when it was mapped.
@@ -53,31 +60,21 @@ pub(crate) struct Region {
     unit_shift: u32,
     /// So few granules fit into the budget that none can be spared for a copy.
     pub(crate) tight: bool,
-    /// What is loaded is written to the store as if it were dirty, so that it is loaded once.
-    pub(crate) keeps: bool,
+    snapshot: bool,
     /// Changes end with the mapping.
     pub(crate) private: bool,
     words: Box<[Word]>,
     /// Slices of the bytes have been given out: zeros that stand in must stay.
     pub(crate) sliced: AtomicBool,
-    /// Granules that have failed.
-    failures: AtomicU32,
-    faults: Mutex<Faults>,
+    /// The same, for whoever takes such zeros away, which must not happen while this changes.
+    pub(crate) shown: Mutex<bool>,
+    pub(crate) failures: Failures,
+    pub(crate) syncs: Mutex<Syncs>,
     pub(crate) streams: Mutex<Streams>,
     pub(crate) counters: Counters,
     pub(crate) closed: AtomicBool,
     /// Operations on the addresses by threads of the pager.
     pub(crate) visitors: AtomicU32,
-}
-
-#[derive(Debug, Default)]
-struct Faults {
-    /// The first one that zeros have hidden, until it is taken.
-    sticky: Option<Fault>,
-    /// Of granules that have failed.
-    of: BTreeMap<usize, Failure>,
-    /// Of writing back, until a flush has told of them.
-    writes: Vec<(Range<usize>, Fault)>,
 }
 
 /// What a region is made from.
@@ -86,16 +83,8 @@ pub(crate) struct Plan {
     pub(crate) granule: usize,
     pub(crate) len: u64,
     pub(crate) way: Way,
-}
-
-/// Why a granule has failed.
-#[derive(Debug)]
-struct Failure {
-    fault: Fault,
-    /// Zeros stand in.
-    shown: bool,
-    /// They are charged to the budget, since they may be written to.
-    charged: bool,
+    /// Where temporary files go, if not where all do.
+    pub(crate) spill: Option<PathBuf>,
 }
 
 /// In which way an object is mapped.
@@ -152,12 +141,15 @@ impl Region {
             granule_shift,
             unit_shift: granule_shift.saturating_sub(6).max(sys::PAGE.trailing_zeros()),
             tight: core.budget.limit_bytes() < 64 * plan.granule as u64,
-            keeps: plan.way == Way::Snapshot,
+            keeper: OnceLock::new(),
+            spill: plan.spill,
+            snapshot: plan.way == Way::Snapshot,
             private: matches!(plan.way, Way::Private | Way::Snapshot),
             words,
             sliced: AtomicBool::new(false),
-            failures: AtomicU32::new(0),
-            faults: Mutex::default(),
+            shown: Mutex::new(false),
+            failures: Failures::default(),
+            syncs: Mutex::default(),
             streams: Mutex::default(),
             counters: Counters::default(),
             closed: AtomicBool::new(false),
@@ -189,6 +181,11 @@ impl Region {
         self.words.len()
     }
 
+    /// What an instruction that touches two granules needs, with the slots that they come through.
+    pub(crate) fn spare_bytes(&self) -> u64 {
+        self.granule() as u64 * if self.tight { 2 } else { 4 }
+    }
+
     pub(crate) fn word(&self, granule: usize) -> &Word {
         &self.words[granule]
     }
@@ -217,7 +214,12 @@ impl Region {
     }
 
     pub(crate) fn manner(&self) -> Manner {
-        Manner { unguarded: !self.is_writable() || self.tight, tight: self.tight }
+        Manner { guarded: self.is_writable(), tight: self.tight }
+    }
+
+    /// What is loaded is written once, as if it were dirty: to where it comes from when it is evicted.
+    pub(crate) fn keeps(&self) -> bool {
+        self.snapshot || self.keeper.get().is_some()
     }
 
     pub(crate) fn is_writable(&self) -> bool {
@@ -226,7 +228,7 @@ impl Region {
 
     /// Where bytes are read from.
     pub(crate) fn reader(&self) -> &Arc<dyn Store> {
-        self.writer.get().unwrap_or(&self.store)
+        self.keeper.get().or(self.writer.get()).unwrap_or(&self.store)
     }
 
     /// Where bytes are written to.
@@ -241,15 +243,7 @@ impl Region {
             return false;
         }
         if self.writer.set(store).is_ok() {
-            for word in &self.words {
-                loop {
-                    let seen = word.seen();
-                    if seen.state() != State::Loading {
-                        break;
-                    }
-                    self.wait(word, seen);
-                }
-            }
+            self.end_loads();
         }
         true
     }
@@ -276,6 +270,9 @@ impl Region {
     fn fault(self: &Arc<Self>, fault: &PageFault) -> PageOutcome {
         let start = Instant::now();
         let position = fault.address - self.addresses.start;
+        if fault.broken {
+            self.broke(position >> self.granule_shift);
+        }
         let outcome = self.attend(position, fault.write, fault.copying);
         let time = start.elapsed();
         for counters in [&self.counters, &self.core.counters] {
@@ -305,6 +302,7 @@ impl Region {
         let word = self.word(granule);
         self.count(|counters| &counters.faults, 1);
         let mut waited = false;
+        let mut patience = Patience::default();
         loop {
             let seen = word.seen();
             match seen.state() {
@@ -325,6 +323,12 @@ impl Region {
                             PageOutcome::Filled
                         }
                         (Err(fault), true) => self.broken(granule, fault),
+                        (Err(fault), false) if self.has_been_shown(granule) => {
+                            self.failures.note(&fault);
+                            self.settle(granule, State::Absent, false);
+                            patience.pause();
+                            continue;
+                        }
                         (Err(fault), false) => self.zeros(granule, fault),
                     };
                 }
@@ -349,10 +353,11 @@ impl Region {
                 State::Standby => {
                     if word.claim(State::Standby, State::Loading).is_ok() {
                         self.count(|counters| &counters.hits, 1);
-                        return match self.bring_back(granule) {
-                            Ok(()) => PageOutcome::Filled,
-                            Err(_) => PageOutcome::Failed,
-                        };
+                        match self.bring_back(granule) {
+                            Ok(()) => return PageOutcome::Filled,
+                            // The kernel has no memory, or is at the page for another reason.
+                            Err(_) => patience.pause(),
+                        }
                     }
                 }
                 State::Resident if write => match self.soil(granule, position) {
@@ -408,9 +413,7 @@ impl Region {
 
     /// The end of a load that failed, for a copy: nothing is there.
     fn broken(&self, granule: usize, fault: Fault) -> PageOutcome {
-        let failure = Failure { fault, shown: false, charged: false };
-        lock(&self.faults).of.insert(granule, failure);
-        self.failures.fetch_add(1, AcqRel);
+        self.failures.insert(granule, Failure { fault, shown: false, charged: false });
         self.settle(granule, State::Broken, false);
         PageOutcome::Failed
     }
@@ -427,89 +430,75 @@ impl Region {
         // SAFETY: the addresses are the region's, and the word says that nobody else attends to them.
         let shown = unsafe { self.core.mechanism.zeros(addresses, self.is_writable()) };
         let shown = shown.is_ok();
-        {
-            let mut faults = lock(&self.faults);
-            faults.sticky.get_or_insert_with(|| fault.clone());
-            faults.of.insert(granule, Failure { fault, shown, charged });
-        }
-        self.failures.fetch_add(1, AcqRel);
+        self.failures.note(&fault);
+        self.failures.insert(granule, Failure { fault, shown, charged });
         self.settle(granule, if shown { State::Failed } else { State::Broken }, false);
         if shown { PageOutcome::Filled } else { PageOutcome::Failed }
     }
 
+    /// The memory of a granule has broken (BUS_MCEERR_AR in sigaction(2)). What the store has is loaded
+    /// again. What only the memory had is lost: zeros stand in, and the fault is told.
+    fn broke(&self, granule: usize) {
+        let word = self.word(granule);
+        let dirty = loop {
+            let seen = {
+                let mut ledger = lock(&self.core.ledger);
+                match word.claim(State::Resident, State::Evicting) {
+                    Ok(_) => {
+                        let entry = ledger.entry_of(self.key(granule));
+                        // Of what is kept only, the store has it too.
+                        let own = self.keeper.get().is_none();
+                        break own && entry.is_some_and(|entry| entry.units != 0);
+                    }
+                    Err(seen) => seen,
+                }
+            };
+            match seen.state() {
+                State::Loading | State::Saving | State::Evicting => self.wait(word, seen),
+                _ => return,
+            }
+        };
+        let addresses = self.addresses_of(&(granule..granule + 1));
+        // SAFETY: the addresses are the region's, and the word is claimed. Whoever has the bytes as a
+        // slice cannot read them where they broke; the others come back the same from the store.
+        let _ = unsafe { self.core.mechanism.drop_pages(&[addresses]) };
+        lock(&self.core.ledger).remove(self.key(granule));
+        if dirty {
+            let error = StoreError::new(StoreErrorKind::Io, "keep", self.name.as_str())
+                .reason("the memory that its changes were in has broken");
+            self.zeros(granule, self.fault_at(&(granule..granule + 1), error));
+        } else {
+            self.settle(granule, State::Absent, false);
+        }
+        self.core.room_again();
+    }
+
     /// Forgets that a granule has failed.
     pub(crate) fn forget(&self, granule: usize) {
-        let Some(failure) = lock(&self.faults).of.remove(&granule) else { return };
-        self.failures.fetch_sub(1, AcqRel);
-        if failure.charged {
+        if self.failures.remove(granule).is_some_and(|failure| failure.charged) {
             self.core.credit(self.granule() as u64);
         }
     }
 
-    /// Whether any granule has failed.
-    pub(crate) fn has_failures(&self) -> bool {
-        self.failures.load(Acquire) > 0
-    }
-
     /// The fault of the first granule in a range that has failed.
     pub(crate) fn fault_in(&self, granules: &Range<usize>) -> Option<Fault> {
-        if !self.has_failures() || granules.is_empty() {
-            return None;
-        }
-        let faults = lock(&self.faults);
-        faults.of.range(granules.clone()).next().map(|(_, failure)| failure.fault.clone())
+        self.failures.first(granules, |_| true)
     }
 
     /// The fault of the first granule in a range that zeros stand in for.
     pub(crate) fn zeros_in(&self, granules: &Range<usize>) -> Option<Fault> {
-        if !self.has_failures() || granules.is_empty() {
-            return None;
-        }
-        let faults = lock(&self.faults);
-        let mut failures = faults.of.range(granules.clone()).map(|(_, failure)| failure);
-        failures.find(|failure| failure.shown).map(|failure| failure.fault.clone())
-    }
-
-    pub(crate) fn sticky(&self) -> Option<Fault> {
-        lock(&self.faults).sticky.clone()
-    }
-
-    pub(crate) fn take_sticky(&self) -> Option<Fault> {
-        lock(&self.faults).sticky.take()
-    }
-
-    pub(crate) fn write_failed(&self, granules: Range<usize>, fault: Fault) {
-        let mut faults = lock(&self.faults);
-        faults.writes.retain(|(range, _)| *range != granules);
-        faults.writes.push((granules, fault));
-    }
-
-    /// The first failure to write back in a range that no flush has told of; forgets all of them.
-    pub(crate) fn take_write_failure(&self, granules: &Range<usize>) -> Option<Fault> {
-        let mut first = None;
-        lock(&self.faults).writes.retain(|(range, fault)| {
-            let apart = range.end <= granules.start || granules.end <= range.start;
-            if !apart && first.is_none() {
-                first = Some(fault.clone());
-            }
-            apart
-        });
-        first
+        self.failures.first(granules, |failure| failure.shown)
     }
 
     /// Takes away what stands in for granules that have failed, so that they are loaded when they are
     /// touched. Not while slices may show the zeros.
     pub(crate) fn retry(&self, granules: &Range<usize>) {
-        if !self.has_failures() {
-            return;
-        }
-        let failed: Vec<_> =
-            lock(&self.faults).of.range(granules.clone()).map(|(granule, _)| *granule).collect();
-        for granule in failed {
+        for granule in self.failures.within(granules) {
             let word = self.word(granule);
             if word.claim(State::Broken, State::Evicting).is_err() {
-                let shown = self.sliced.load(Acquire);
-                if shown || word.claim_unpinned(State::Failed, State::Evicting).is_err() {
+                // No slice begins to show the zeros while they are taken away.
+                let shown = lock(&self.shown);
+                if *shown || word.claim_unpinned(State::Failed, State::Evicting).is_err() {
                     continue;
                 }
                 let addresses = self.addresses_of(&(granule..granule + 1));
@@ -548,8 +537,7 @@ impl Region {
         // hook is gone, and visitors are not let in any more.
         unsafe { self.core.mechanism.release(self.addresses.clone()) };
         self.core.forget_region(self);
-        let charged = lock(&self.faults).of.values().filter(|failure| failure.charged).count();
-        self.core.credit((charged << self.granule_shift) as u64);
+        self.core.credit((self.failures.charged() << self.granule_shift) as u64);
     }
 
     /// How many bytes of granules are in memory.

@@ -11,8 +11,9 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use folio_store::Error as StoreError;
+use folio_store::{Error as StoreError, ErrorKind as StoreErrorKind};
 
+use crate::asking::asking;
 use crate::core::Core;
 use crate::error::Fault;
 use crate::evict::Claimed;
@@ -56,6 +57,7 @@ impl Core {
                     let granules = run[0].granule..run[run.len() - 1].granule + 1;
                     region.count(|counters| &counters.write_failures, 1);
                     region
+                        .failures
                         .write_failed(granules.clone(), region.fault_at(&granules, error.clone()));
                     failure = Some(error);
                     run.iter().for_each(|claimed| self.unsave(claimed, true));
@@ -117,13 +119,15 @@ impl Core {
             let bytes = unsafe {
                 core::slice::from_raw_parts(core::ptr::with_exposed_provenance(from), len)
             };
-            region.ask_store("write", || region.writer().write_all_at(bytes, offset))?;
+            let write = || region.writer().write_all_at(bytes, offset);
+            asking(self, || region.ask_store("write", write))?;
             region.count(|counters| &counters.written_bytes, len as u64);
         }
         let mut ledger = lock(&self.ledger);
+        let syncs = *lock(&region.syncs);
         for claimed in run {
-            ledger.clean(claimed.key());
-            if region.keeps {
+            ledger.clean(claimed.key(), syncs);
+            if region.keeps() {
                 region.word(claimed.granule).keep();
             }
         }
@@ -211,17 +215,80 @@ impl Region {
                 });
             }
         }
-        match self.take_write_failure(granules) {
+        match self.failures.take_write(granules) {
             Some(fault) => Err(fault),
             None => Ok(()),
         }
     }
 }
 
+/// What a region's store has made last, by numbers of calls of [`Store::sync`](folio_store::Store::sync):
+/// what was written before the n-th call began bears at most the number n. The lock is taken under the
+/// ledger's.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Syncs {
+    pub(crate) begun: u64,
+    /// What bears this number or a lower one lasts.
+    pub(crate) good: u64,
+    /// The highest number of what has been evicted since it was written.
+    pub(crate) gone: u64,
+    /// The highest number of what a sync that failed should have made last, and is evicted.
+    lost: u64,
+}
+
 impl Region {
-    /// Has the store make everything last that was written to it.
+    /// Has the store make everything last that was written to it. If it fails, what was written since the
+    /// last success is dirty again, as far as it is there.
     pub(crate) fn sync(&self) -> Result<(), Fault> {
+        let Syncs { begun: this, good: before, .. } = {
+            let mut syncs = lock(&self.syncs);
+            syncs.begun += 1;
+            *syncs
+        };
         let synced = self.ask_store("sync", || self.writer().sync());
-        synced.map_err(|error| self.fault_at(&(0..self.granules()), error))
+        let mut syncs = lock(&self.syncs);
+        match synced {
+            Ok(()) if syncs.lost == 0 => {
+                syncs.good = syncs.good.max(this);
+                Ok(())
+            }
+            Ok(()) => {
+                let error = StoreError::new(StoreErrorKind::Io, "sync", self.name.as_str()).reason(
+                    "an earlier sync failed, and some of what it was for is in memory no more",
+                );
+                Err(self.fault_at(&(0..self.granules()), error))
+            }
+            Err(error) => {
+                if syncs.gone > before {
+                    syncs.lost = syncs.gone;
+                }
+                drop(syncs);
+                self.soil_again(before);
+                Err(self.fault_at(&(0..self.granules()), error))
+            }
+        }
+    }
+
+    /// Makes dirty again what was written under a higher number.
+    fn soil_again(&self, good: u64) {
+        for granule in self.core.granules_of(self) {
+            let (key, word) = (self.key(granule), self.word(granule));
+            loop {
+                let mut ledger = lock(&self.core.ledger);
+                let seen = word.seen();
+                if matches!(seen.state(), State::Saving | State::Evicting | State::Loading) {
+                    drop(ledger);
+                    self.wait(word, seen);
+                    continue;
+                }
+                let written = ledger.entry_of(key).filter(|entry| entry.written_in > good);
+                if let Some(units) = written.map(|entry| entry.written).filter(|units| *units != 0)
+                {
+                    ledger.soil(key, units);
+                    word.taint();
+                }
+                break;
+            }
+        }
     }
 }

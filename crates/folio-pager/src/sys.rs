@@ -6,6 +6,7 @@
 
 use std::ops::Range;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::time::Duration;
 
 use linux_raw_sys::general as raw;
 use linux_raw_sys::ioctl::UFFDIO_ZEROPAGE;
@@ -20,6 +21,8 @@ pub(crate) const HUGE: usize = 2 << 20;
 const UFFDIO_MOVE: u32 =
     3 << 30 | (size_of::<raw::uffdio_move>() as u32) << 16 | raw::UFFDIO << 8 | raw::_UFFDIO_MOVE;
 const UFFDIO_WRITEPROTECT_MODE_WP: u64 = 1;
+const MOMENT: Duration = Duration::from_millis(1);
+
 /// Addresses that nothing else uses, aligned to 2 MiB, with no memory behind them.
 ///
 /// They are left out of forked children: a child would find zeros there, or worse, somebody's pages.
@@ -279,7 +282,7 @@ fn range(addresses: &Range<usize>) -> raw::uffdio_range {
 }
 
 /// Repeats an operation that may stop midway (EAGAIN, with the bytes done in the structure) until all
-/// `len` bytes are done.
+/// `len` bytes are done. ENOMEM only if none are.
 fn each_step(
     len: usize,
     mut step: impl FnMut(usize) -> (Result<(), Errno>, i64),
@@ -290,6 +293,8 @@ fn each_step(
         match result {
             Ok(()) => return Ok(()),
             Err(Errno::AGAIN | Errno::INTR) => done += progress.max(0) as usize,
+            // What is done others may have seen.
+            Err(Errno::NOMEM) if done > 0 => std::thread::sleep(MOMENT),
             Err(errno) => return Err(errno),
         }
     }

@@ -134,6 +134,11 @@ impl Word {
         self.update(|seen| (seen.state() == State::Resident).then(|| seen.dirty(true)))
     }
 
+    /// Marks a granule as having something to write, whatever its state; the ledger has it so too.
+    pub(crate) fn taint(&self) {
+        self.0.fetch_or(DIRTY, Ordering::AcqRel);
+    }
+
     /// Notes that the bytes have been written to the store. By the thread that has claimed the granule.
     pub(crate) fn keep(&self) {
         self.0.fetch_or(KEPT, Ordering::AcqRel);

@@ -86,10 +86,7 @@ impl Plan {
                 let fail = Fail::new(slow, StoreErrorKind::Io);
                 Arc::new(fail.on(Operation::Read).on(Operation::Write).every(7))
             }
-            Trouble::Torn => {
-                let torn = TornWrite::new(slow).unwrap().every(5, seed);
-                Arc::new(Fail::new(torn, StoreErrorKind::Io).on(Operation::Sync).every(3))
-            }
+            Trouble::Torn => Arc::new(TornWrite::new(slow).unwrap().every(5, seed)),
         }
     }
 

@@ -340,3 +340,87 @@ fn dirty_bytes_that_cannot_be_written_back_fill_the_budget_and_are_kept() {
     map.flush(..).unwrap();
     assert!(store.content()[..written * 4096].iter().all(|byte| *byte == 77));
 }
+
+#[test]
+fn what_a_failed_sync_may_have_lost_is_written_again_or_told_for_ever() {
+    let store = Ram::new(pattern(1 << 20));
+    let pager = pager(1 << 20);
+    let map = pager.options().granule(4096).shared(store.clone()).unwrap();
+    map.write_at(10_000, b"hello").unwrap();
+    store.0.sync_failing.store(true, SeqCst);
+    assert_eq!(map.flush(..).unwrap_err().to_string(), "cannot flush: cannot sync ram: told to");
+    // The store has forgotten it, as a disk may.
+    store.0.bytes.lock().unwrap()[10_000..10_005].fill(0);
+    store.0.sync_failing.store(false, SeqCst);
+    map.flush(..).unwrap();
+    assert_eq!(&store.content()[10_000..10_005], b"hello");
+
+    map.write_at(50_000, b"world").unwrap();
+    map.evict(..).unwrap();
+    store.0.sync_failing.store(true, SeqCst);
+    assert!(map.flush(..).is_err());
+    store.0.sync_failing.store(false, SeqCst);
+    for _ in 0..2 {
+        let error = map.flush(..).unwrap_err().to_string();
+        assert!(error.contains("an earlier sync failed"), "{error}");
+    }
+    // What lasted before is not meant.
+    drop(map);
+    let map = pager.options().granule(4096).shared(store).unwrap();
+    map.flush(..).unwrap();
+}
+
+#[test]
+fn what_a_slice_has_shown_comes_again_when_the_store_is_gone() {
+    let bytes = pattern(1 << 20);
+    let store = Ram::fixed(bytes.clone());
+    let pager = pager(64 << 10);
+    let map = pager.options().granule(4096).map(store.clone()).unwrap();
+    let mut byte = [0];
+    map.read_at(5, &mut byte).unwrap();
+    let slice = map.as_slice().unwrap();
+    assert!(slice[..700_000] == bytes[..700_000]);
+    store.0.failing.store(true, SeqCst);
+    assert!(slice[..700_000] == bytes[..700_000]);
+    map.check().unwrap();
+    assert_eq!(slice[800_000], 0);
+    assert_eq!(map.check().unwrap_err().fault().unwrap().offset(), 798_720);
+}
+
+#[test]
+fn shared_mappings_in_little_memory_write_only_what_was_written() {
+    let store = Ram::new(pattern(1 << 20));
+    for budget in [8192, 16384, 100_000] {
+        let pager = pager(budget);
+        let map = pager.options().granule(4096).shared(store.clone()).unwrap();
+        let mut all = vec![0; 1 << 20];
+        map.read_at(0, &mut all).unwrap();
+        map.write_at(5000, b"x").unwrap();
+        map.read_at(0, &mut all).unwrap();
+        map.flush(..).unwrap();
+        assert_eq!(map.statistics().written_bytes, 4096, "{budget}");
+    }
+}
+
+#[test]
+fn whatever_is_pinned_the_rest_can_be_touched() {
+    let bytes = pattern(1 << 20);
+    let pager = pager(512 << 10);
+    let small = pager.options().granule(4096).map(Ram::fixed(bytes.clone())).unwrap();
+    let large = pager.options().granule(65536).map(Ram::fixed(bytes.clone())).unwrap();
+    let mut pins = Vec::new();
+    let error = loop {
+        match small.pin(pins.len() * 4096..(pins.len() + 1) * 4096) {
+            Ok(pin) => pins.push(pin),
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(error.kind(), ErrorKind::Budget);
+    assert!(pins.len() > 32, "{}", pins.len());
+    assert!(large.as_slice().unwrap() == bytes);
+    assert!(small.as_slice().unwrap() == bytes);
+    large.check().unwrap();
+    small.check().unwrap();
+    let error = pager.options().granule(256 << 10).map(Ram::fixed(bytes)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Budget);
+}

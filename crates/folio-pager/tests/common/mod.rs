@@ -12,6 +12,7 @@ pub struct Inner {
     pub bytes: Mutex<Vec<u8>>,
     pub failing: AtomicBool,
     pub write_failing: AtomicBool,
+    pub sync_failing: AtomicBool,
     pub reads: AtomicU64,
     pub syncs: AtomicU64,
     pub delay_micros: AtomicU64,
@@ -82,7 +83,7 @@ impl Store for Ram {
 
     fn sync(&self) -> Result<()> {
         self.0.syncs.fetch_add(1, SeqCst);
-        Ok(())
+        self.work("sync", self.0.sync_failing.load(SeqCst))
     }
 
     fn capabilities(&self) -> Capabilities {
