@@ -21,6 +21,7 @@
 //! [`ErrorKind::NoSpace`].
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::process;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -251,5 +252,10 @@ impl Store for MemoryStore {
 
     fn identity(&self) -> Option<String> {
         Some(self.identity.clone())
+    }
+
+    fn bytes(&self, range: Range<u64>) -> Option<&[u8]> {
+        let Content::Fixed(bytes) = &self.content else { return None };
+        bytes.get(usize::try_from(range.start).ok()?..usize::try_from(range.end).ok()?)
     }
 }

@@ -39,6 +39,7 @@
 //! - Ranges that do not overlap are read and written at the same time, in any order.
 //! - No range panics: one that ends behind the last `u64` is [`ErrorKind::Invalid`] or ends there.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::capabilities::Capabilities;
@@ -143,6 +144,13 @@ pub trait Store: Send + Sync {
         None
     }
 
+    /// The bytes of a range, where they are in memory, and stay there as they are for as long as the store
+    /// is borrowed: whoever needs them elsewhere copies them once. None says nothing.
+    fn bytes(&self, range: Range<u64>) -> Option<&[u8]> {
+        let _ = range;
+        None
+    }
+
     /// Reads until `buf` is full or the store ends; returns how many bytes were read.
     ///
     /// # Errors
@@ -220,6 +228,9 @@ macro_rules! delegate {
         }
         fn version(&self) -> Option<String> {
             (**self).version()
+        }
+        fn bytes(&self, range: Range<u64>) -> Option<&[u8]> {
+            (**self).bytes(range)
         }
     };
 }

@@ -47,6 +47,7 @@ enum Flaw {
     BatchStopsAtAnError,
     BatchReadsShort,
     BatchAddsToTheOutcome,
+    ShowsOtherBytes,
     SameIdentityForAll,
     VersionStaysAfterWrites,
     VersionChangesWithReads,
@@ -66,7 +67,7 @@ enum Flaw {
 use Flaw::*;
 
 /// What part of the rule's words the message must have.
-const BROKEN: [(Flaw, &str); 44] = [
+const BROKEN: [(Flaw, &str); 45] = [
     (IgnoresTheOffset, "returns the bytes"),
     (ReturnsZeroInTheMiddle, "returns 0 only"),
     (EndsOneEarly, "returns 0 only"),
@@ -97,6 +98,7 @@ const BROKEN: [(Flaw, &str); 44] = [
     (BatchStopsAtAnError, "read_many"),
     (BatchReadsShort, "read_many"),
     (BatchAddsToTheOutcome, "read_many"),
+    (ShowsOtherBytes, "bytes shows"),
     (SameIdentityForAll, "same identity"),
     (VersionStaysAfterWrites, "another version"),
     (VersionChangesWithReads, "another version"),
@@ -388,6 +390,11 @@ impl Store for Plain {
                 _ => {}
             }
         }
+    }
+
+    fn bytes(&self, range: std::ops::Range<u64>) -> Option<&[u8]> {
+        const OTHER: [u8; 1 << 20] = [0; 1 << 20];
+        OTHER.get(..(range.end - range.start) as usize).filter(|_| self.flaw == ShowsOtherBytes)
     }
 
     fn identity(&self) -> Option<String> {

@@ -88,6 +88,9 @@ pub(super) fn reads<S: Store>(probe: &mut Probe<'_, S>) {
         }
     }
     probe.hold_all(rule::FULL);
+    for &start in &edges {
+        edges.iter().filter(|&&end| end > start).for_each(|&end| probe.show(start..end));
+    }
 }
 
 pub(super) fn batches<S: Store>(probe: &mut Probe<'_, S>) {

@@ -1,5 +1,7 @@
 //! Does operations on a store and on a vector, and compares.
 
+use std::ops::Range;
+
 use super::caller::{Buffer, Caller};
 use super::rule;
 use crate::{ErrorKind, Store};
@@ -116,6 +118,15 @@ impl<'a, S: Store> Probe<'a, S> {
         let mut buffer = self.caller.buffer(self.model.len() + 1);
         let read = self.caller.read_full_at(buffer.bytes(), 0);
         self.hold_full(rule, &mut buffer, 0, read);
+    }
+
+    /// Compares what the store shows of a range, if it does.
+    pub(super) fn show(&mut self, range: Range<u64>) {
+        let shown = self.caller.store.bytes(range.clone()).map(<[u8]>::to_vec);
+        let model = self.model.get(range.start as usize..range.end as usize);
+        if shown.is_some() && shown.as_deref() != model {
+            self.caller.broken(rule::SHOWN, format!("of {range:?} it shows others"));
+        }
     }
 
     /// Writes with `write_at`, or with `write_all_at` if `all`.

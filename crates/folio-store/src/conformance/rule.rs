@@ -1,6 +1,7 @@
 //! The rules, in the words a failure shows.
 
 pub(super) const BYTES: &str = "a read returns the bytes that are there";
+pub(super) const SHOWN: &str = "bytes shows what a read of the range returns, or nothing";
 pub(super) const ZERO: &str = "a read returns 0 only for an empty buffer or at and behind the end";
 pub(super) const END: &str = "a read ends where the store does";
 pub(super) const FULL: &str = "read_full_at reads until the buffer is full or the store ends";
