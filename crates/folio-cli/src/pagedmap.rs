@@ -5,10 +5,11 @@ use std::io::{self, IsTerminal, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use clap::ColorChoice;
+use folio::Advice;
 use folio_pager::{Budget, Paged, Pager, Replacement};
 use folio_store::Store;
 
-use crate::arguments::{Map, Output, PolicyName, Touch};
+use crate::arguments::{Map, NamedAdvice, Output, PolicyName, Touch};
 use crate::failure::Failure;
 use crate::pagedreport::{PagedReport, Touched};
 use crate::progress::{self, Unit};
@@ -88,6 +89,10 @@ fn map(
     origin: u64,
 ) -> Result<Paged, Failure> {
     let mut options = pager.options();
+    let pattern = |advice: &&NamedAdvice| matches!(advice.0, Advice::Random | Advice::Sequential);
+    if let Some(advice) = arguments.advise.iter().rev().find(pattern) {
+        options = options.advice(advice.0);
+    }
     if let Some(granule) = arguments.paging.granule {
         options = options.granule(granule);
     }

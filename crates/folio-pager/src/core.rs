@@ -53,8 +53,7 @@ impl Core {
         let limit = budget.limit_bytes();
         let slots = Slots::new(mechanism.clone(), usize::try_from(limit).unwrap_or(usize::MAX / 4));
         let frames = (limit / sys::PAGE as u64).min(1 << 24) as usize;
-        let mut ledger = Ledger::new(budget.replacement_policy().policy(frames));
-        ledger.charged = slots.warm_bytes() as u64;
+        let ledger = Ledger::new(budget.replacement_policy().policy(frames));
         Arc::new(Self {
             rests: AtomicBool::new(mechanism.can_take_out()),
             mechanism,
@@ -89,10 +88,10 @@ impl Core {
         }
     }
 
-    /// Waits until there may be room, for a moment at most.
-    pub(crate) fn wait_for_room(&self, epoch: u32) {
+    /// Waits until there may be room, for so long at most.
+    pub(crate) fn wait_for_room(&self, epoch: u32, most: Duration) {
         self.room_waited.store(true, Ordering::Release);
-        sys::wait_a_moment(&self.room, epoch);
+        sys::wait_for(&self.room, epoch, most);
     }
 
     /// Sees to it that dirty granules are saved in time.

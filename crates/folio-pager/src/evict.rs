@@ -12,6 +12,7 @@
 
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 use folio_store::{Error as StoreError, ErrorKind as StoreErrorKind};
 use rustix::io::Errno;
@@ -21,13 +22,19 @@ use crate::core::Core;
 use crate::error::Fault;
 use crate::ledger::{Key, Ledger, SPARED};
 use crate::lock;
+use crate::mechanism::is_huge;
 use crate::policy::Verdict;
 use crate::region::{Region, Visit};
 use crate::slots::Slot;
+use crate::sys::{self, HUGE};
+use crate::turns::{HOLD, Hold, Seeker};
 use crate::word::State;
 
 /// Granules evicted at a time, at most.
 const BATCH: u64 = 512;
+
+/// How long room is waited for, before it is looked for again.
+const MOMENT: Duration = Duration::from_millis(1);
 
 /// Rounds in a row in which nothing could be saved, before whoever needs room is told.
 const SAVES_TRIED: usize = 2;
@@ -117,7 +124,8 @@ impl Core {
                 self.give_up_recycled(missing);
                 return Ok(());
             }
-            let chosen = self.choose(&mut ledger, missing, tries.unsaved.is_some());
+            let seeker = region.is_cramped().then(|| Seeker::new(sys::thread()));
+            let chosen = self.choose(&mut ledger, missing, tries.unsaved.is_some(), seeker);
             if !chosen.is_empty() {
                 ledger.under_way += 1;
                 Some(chosen)
@@ -131,6 +139,9 @@ impl Core {
             } else if held > 0 && ledger.stuck + held >= ledger.under_way {
                 return Err(all_wait(bytes, limit));
             } else {
+                if let Some(seeker) = seeker {
+                    ledger.take_turn(seeker);
+                }
                 ledger.stuck += held;
                 None
             }
@@ -145,7 +156,8 @@ impl Core {
             // Who closes the region waits for this thread, and gives up what the region has after.
             None => {
                 if !region.is_closing() {
-                    self.wait_for_room(epoch);
+                    let most = if region.is_cramped() { HOLD } else { MOMENT };
+                    self.wait_for_room(epoch, most);
                 }
                 lock(&self.ledger).stuck -= held;
                 if region.is_closing() {
@@ -163,10 +175,22 @@ impl Core {
     }
 
     /// Spares fewer of the last loads where the others cannot be had, since they are pinned.
-    fn choose(&self, ledger: &mut Ledger, missing: u64, clean_only: bool) -> Chosen {
-        let mut spared = SPARED.min(ledger.len() as u64 / 2);
+    fn choose(
+        &self,
+        ledger: &mut Ledger,
+        missing: u64,
+        clean_only: bool,
+        seeker: Option<Seeker>,
+    ) -> Chosen {
+        let most = if seeker.is_some() { 0 } else { SPARED };
+        let mut spared = most.min(ledger.len() as u64 / 2);
         loop {
-            let chosen = self.choose_but(ledger, missing, clean_only, spared);
+            let mut chosen = self.choose_but(ledger, missing, clean_only, spared, seeker);
+            let idle = ledger.under_way == 0 && chosen.busy == 0;
+            if seeker.is_some() && idle && chosen.is_empty() {
+                // There is nothing but what the thread has itself.
+                chosen = self.choose_but(ledger, missing, clean_only, spared, None);
+            }
             if spared == 0 || chosen.busy > 0 || !chosen.is_empty() {
                 return chosen;
             }
@@ -180,6 +204,7 @@ impl Core {
         missing: u64,
         clean_only: bool,
         spared: u64,
+        seeker: Option<Seeker>,
     ) -> Chosen {
         let mut chosen = Chosen::default();
         let frames = ledger.len() as u64;
@@ -196,10 +221,16 @@ impl Core {
                 Verdict::Rest(frame) => (frame, rests > 0),
                 Verdict::Evict(frame) => (frame, false),
             };
-            let loads = ledger.loads;
+            let (loads, turn) = (ledger.loads, ledger.turn);
             let Some(entry) = ledger.entry(frame) else { continue };
             let (key, size, standby) = (entry.key, entry.bytes, entry.slot.is_some());
-            let dirty = entry.units != 0;
+            let (dirty, huge) = (entry.units != 0, entry.huge);
+            let hold = seeker.and_then(|seeker| seeker.finds(entry, turn));
+            if let Some(hold) = hold {
+                chosen.busy += usize::from(hold == Hold::Others);
+                ledger.policy.kept(frame);
+                continue;
+            }
             // Where pages cannot be taken out, or have been, the policy's next word on them counts.
             if rest && (standby || !self.can_rest()) {
                 continue;
@@ -239,7 +270,12 @@ impl Core {
             bytes += size;
             match dirty {
                 true => chosen.save.push(claimed),
-                false => chosen.evict.push(claimed),
+                false => {
+                    if huge {
+                        bytes += claim_rest_of_huge(ledger, &claimed, &mut chosen.evict);
+                    }
+                    chosen.evict.push(claimed);
+                }
             }
         }
         chosen
@@ -279,7 +315,7 @@ impl Core {
     fn rest(&self, claimed: &Claimed) {
         let Claimed { region, granule, .. } = claimed;
         let key = claimed.key();
-        let taken = self.slots.take_empty(region.granule()).ok().and_then(|slot| {
+        let taken = self.slots.take(region.granule()).ok().and_then(|slot| {
             let from = region.addresses_of(&(*granule..granule + 1));
             // SAFETY: the addresses are the region's, which a visitor keeps from being closed; the word
             // is claimed; the slot is new and has no pages.
@@ -299,6 +335,7 @@ impl Core {
         let mut ledger = lock(&self.ledger);
         let dirty = ledger.entry_of(key).is_some_and(|entry| {
             entry.slot = taken;
+            entry.huge &= !rested;
             entry.units != 0
         });
         if let (false, Some(frame)) = (rested, ledger.frame(key)) {
@@ -316,26 +353,33 @@ impl Core {
         if claimed.is_empty() {
             return;
         }
-        let mut ranges = Vec::new();
+        let (mut ranges, mut huge) = (Vec::new(), Vec::new());
         let mut slots: Vec<Slot> = Vec::new();
         {
             let mut ledger = lock(&self.ledger);
             for Claimed { region, granule, .. } in &claimed {
-                let slot =
-                    ledger.entry_of(region.key(*granule)).and_then(|entry| entry.slot.take());
-                match slot {
-                    Some(slot) => slots.push(slot),
-                    None => ranges.push(region.addresses_of(&(*granule..granule + 1))),
+                let addresses = region.addresses_of(&(*granule..granule + 1));
+                match ledger.entry_of(region.key(*granule)) {
+                    Some(entry) => match entry.slot.take() {
+                        Some(slot) => slots.push(slot),
+                        None if entry.huge => huge.push(addresses),
+                        None => ranges.push(addresses),
+                    },
+                    None => ranges.push(addresses),
                 }
             }
         }
         let mut recycled = Vec::new();
         if let Some(len) = recycle {
             recycled = slots.extract_if(.., |slot| slot.addresses().len() == len).collect();
-            let (collected, left) = self.collect(ranges, len);
+            let (collected, left) = match is_huge(len) {
+                true => self.collect_huge(&mut huge),
+                false => self.collect(core::mem::take(&mut ranges), len),
+            };
             recycled.extend(collected);
-            ranges = left;
+            ranges.extend(left);
         }
+        ranges.append(&mut huge);
         // SAFETY: the addresses are of regions that visitors keep from being closed; the words are
         // claimed, the granules clean and without pins: their bytes can be had from their stores. Slices
         // of stable mappings see the same bytes again (`Paged::as_slice`).
@@ -367,6 +411,25 @@ impl Core {
             region.settle(*granule, State::Absent, false);
         }
     }
+}
+
+/// Claims what else is clean of the huge page that a claimed granule lies in: it goes as a whole. Returns
+/// how many bytes that are.
+fn claim_rest_of_huge(ledger: &mut Ledger, claimed: &Claimed, evict: &mut Vec<Claimed>) -> u64 {
+    let region = &claimed.region;
+    let count = HUGE / region.granule();
+    let first = claimed.granule / count * count;
+    let before = evict.len();
+    for granule in first..(first + count).min(region.granules()) {
+        let entry = ledger.entry_of(region.key(granule));
+        if entry.is_some_and(|entry| entry.huge && entry.units == 0)
+            && let Some(visit) = region.visit()
+            && region.word(granule).claim_unpinned(State::Resident, State::Evicting).is_ok()
+        {
+            evict.push(Claimed::new(region.clone(), granule, visit));
+        }
+    }
+    ((evict.len() - before) * region.granule()) as u64
 }
 
 /// The kind is that of the failure, which may pass.

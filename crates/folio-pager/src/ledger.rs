@@ -14,6 +14,7 @@ use crate::recycle::Recycled;
 use crate::region::Region;
 use crate::save::Syncs;
 use crate::slots::Slot;
+use crate::turns::{Held, Turn};
 
 /// Names a granule: its region, and its number there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -55,6 +56,10 @@ pub(crate) struct Entry {
     /// How many loads came before it.
     pub(crate) born: u64,
     pub(crate) ahead: bool,
+    /// In very few granules, for whom it is held ([`crate::turns`]).
+    pub(crate) held: Option<Held>,
+    /// Its pages are part of a huge page, or were moved as one.
+    pub(crate) huge: bool,
 }
 
 pub(crate) struct Ledger {
@@ -63,6 +68,7 @@ pub(crate) struct Ledger {
     pub(crate) under_way: usize,
     /// Of those, how many wait for room themselves, through their stores ([`crate::asking`]).
     pub(crate) stuck: usize,
+    pub(crate) turn: Option<Turn>,
     pub(crate) policy: Box<dyn Policy>,
     pub(crate) recycled: Recycled,
     pub(crate) dirty: BTreeSet<Key>,
@@ -85,6 +91,7 @@ impl Ledger {
             charged: 0,
             under_way: 0,
             stuck: 0,
+            turn: None,
             policy,
             recycled: Recycled::default(),
             dirty: BTreeSet::new(),
@@ -142,13 +149,17 @@ impl Ledger {
         self.frames.get_mut(frame as usize)?.as_mut()
     }
 
+    pub(crate) fn entries(&mut self) -> impl Iterator<Item = &mut Entry> {
+        self.frames.iter_mut().flatten()
+    }
+
     pub(crate) fn entry_of(&mut self, key: Key) -> Option<&mut Entry> {
         let frame = self.frame(key)?;
         self.entry(frame)
     }
 
     /// Notes a granule whose bytes have been charged.
-    pub(crate) fn insert(&mut self, key: Key, bytes: u64, ahead: bool) -> Frame {
+    pub(crate) fn insert(&mut self, key: Key, bytes: u64, ahead: bool, huge: bool) -> Frame {
         self.loads += 1;
         let entry = Entry {
             key,
@@ -160,6 +171,8 @@ impl Ledger {
             soiled: 0,
             born: self.loads,
             ahead,
+            held: None,
+            huge,
         };
         let frame = self.free.pop().unwrap_or_else(|| {
             self.frames.push(None);

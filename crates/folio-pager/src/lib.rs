@@ -76,6 +76,7 @@ mod slots;
 mod statistics;
 mod sync;
 mod sys;
+mod turns;
 mod word;
 mod workers;
 

@@ -2,7 +2,8 @@
 //!
 //! 1. The caller has claimed the words of all granules of the run.
 //! 2. Room is made in the budget, for the granules and for the slot where that keeps its pages.
-//! 3. The store reads into the slot: one request for the whole run.
+//! 3. The store reads into the slot: one request for the whole run. A store that has the bytes in memory
+//!    shows them, and there is no slot.
 //! 4. The bytes are installed, write-protected unless they are about to be written.
 //! 5. The ledger notes the granules; their words are settled, and whoever waits goes on.
 #![allow(unsafe_code)]
@@ -19,6 +20,7 @@ use crate::mechanism::{Arrival, Installed};
 use crate::recycle::Gathered;
 use crate::region::Region;
 use crate::slots::Slot;
+use crate::turns::Seeker;
 use crate::word::State;
 use crate::{lock, sys};
 
@@ -40,11 +42,56 @@ impl Region {
     /// Loads a run of granules whose words the caller has claimed for loading. On success they are
     /// settled; on failure they are still claimed.
     pub(crate) fn load(self: &Arc<Self>, granules: Range<usize>, why: Why) -> Result<(), Fault> {
+        let shown = self.shown_bytes(&granules, why);
+        // What it shows may lie in a mapping that faults, which the kernel does not wait for.
+        if shown.is_some() && self.load_from(&granules, why, shown).is_ok() {
+            return Ok(());
+        }
+        let loaded = self.load_from(&granules, why, None);
+        if matches!(why, Why::Touch { .. }) && self.is_cramped() {
+            let seeker = Seeker::new(sys::thread());
+            lock(&self.core.ledger).hold(seeker, self.key(granules.start));
+        }
+        if loaded.is_err() {
+            self.count(|counters| &counters.failures, granules.len() as u64);
+        }
+        loaded
+    }
+
+    /// The bytes of some granules, where the store has them in memory.
+    fn shown_bytes(&self, granules: &Range<usize>, why: Why) -> Option<&[u8]> {
+        let marked = matches!(why, Why::Ahead { marker: Some(_) });
+        let range = self.bytes_of(granules);
+        let len = granules.len() * self.granule();
+        if marked
+            || self.capabilities.touches_mappings()
+            || !self.core.mechanism.can_copy()
+            || (range.end - range.start) as usize != len
+        {
+            return None;
+        }
+        let shown = self.ask_store("read", || Ok(self.reader().bytes(range))).ok()?;
+        shown.filter(|shown| shown.len() == len)
+    }
+
+    fn load_from(
+        self: &Arc<Self>,
+        granules: &Range<usize>,
+        why: Why,
+        shown: Option<&[u8]>,
+    ) -> Result<(), Fault> {
         let core = &self.core;
         let bytes = granules.len() * self.granule();
         debug_assert!(bytes <= RUN_BYTES, "{granules:?}");
-        let gathered = core.gather(self, bytes).map_err(|error| self.fault_at(&granules, error))?;
-        let rest = gathered.charged - bytes as u64;
+        let gathered = match shown {
+            Some(_) => core.make_room(self, bytes as u64).map(|()| None),
+            None => {
+                let whole = !matches!(why, Why::Ahead { marker: Some(marker) } if granules.contains(&marker));
+                core.gather(self, bytes, whole).map(Some)
+            }
+        };
+        let gathered = gathered.map_err(|error| self.fault_at(granules, error))?;
+        let rest = gathered.as_ref().map_or(0, |gathered| gathered.charged - bytes as u64);
         let unguarded = self.arrives_writable(why);
         if unguarded {
             // Others may write as soon as the pages are there, and flush what they wrote.
@@ -53,11 +100,17 @@ impl Region {
                 ledger.expect_dirty(self.key(granule), self.granule() as u64);
             }
         }
-        let loaded = self.fill(&granules, why, gathered);
+        let moved = gathered.is_some();
+        let loaded = match (gathered, shown) {
+            (Some(gathered), _) => self.fill(granules, why, gathered),
+            (None, shown) => self.copy(granules, why, shown.unwrap_or_default()),
+        };
         let mut ledger = lock(&core.ledger);
         ledger.under_way -= 1;
+        let huge;
         let (standby, write) = match loaded {
             Ok((standby, filled)) => {
+                huge = moved && filled.is_none() && standby.is_none() && bytes == sys::HUGE;
                 match filled {
                     Some(slot) => core.recycle(&mut ledger, slot, rest),
                     None => ledger.charged -= rest,
@@ -73,13 +126,12 @@ impl Region {
                 }
                 drop(ledger);
                 core.room_again();
-                self.count(|counters| &counters.failures, granules.len() as u64);
                 return Err(fault);
             }
         };
         let ahead = matches!(why, Why::Ahead { .. });
         for granule in granules.clone() {
-            ledger.insert(self.key(granule), self.granule() as u64, ahead);
+            ledger.insert(self.key(granule), self.granule() as u64, ahead, huge);
             if self.arrives_dirty(granule) {
                 ledger.soil(self.key(granule), self.all_units());
             }
@@ -214,15 +266,39 @@ impl Region {
             install(granules.clone())?;
             return Ok((None, installed));
         };
-        let standby = core.slots.take_empty(self.granule())?;
+        let standby = core.slots.take(self.granule())?;
         install(granules.start..marker)?;
         install(marker + 1..granules.end)?;
         // SAFETY: both slots are ours.
         let shifted = unsafe {
-            core.mechanism.shift(part(&(marker..marker + 1)), standby.first(self.granule()))
+            let from = part(&(marker..marker + 1));
+            core.mechanism.shift(from, standby.first(self.granule()), how)
         };
         let both = if shifted == Installed::Copied { shifted } else { installed };
         Ok((Some((marker, standby)), both))
+    }
+
+    /// Steps 3 and 4 for bytes that the store shows.
+    #[expect(clippy::type_complexity)]
+    fn copy(
+        &self,
+        granules: &Range<usize>,
+        why: Why,
+        shown: &[u8],
+    ) -> Result<(Option<(usize, Slot)>, Option<Slot>), Fault> {
+        let addresses = self.addresses_of(granules);
+        let protected = self.arrival(why) != Arrival::Writable;
+        // SAFETY: the addresses are the region's, and their pages are missing: the words are claimed for
+        // loading. A slice of bytes can be read for as long as it is borrowed.
+        let copied = unsafe { self.core.mechanism.copy(shown, addresses.start, protected) };
+        if let Err(errno) = copied {
+            // SAFETY: as above; what others may have seen of them comes again.
+            let _ = unsafe { self.core.mechanism.drop_pages(&[addresses]) };
+            let error = StoreError::os("load", self.name.as_str(), &errno.into());
+            return Err(self.fault_at(granules, error));
+        }
+        self.count(|counters| &counters.read_bytes, shown.len() as u64);
+        Ok((None, None))
     }
 
     /// Reads the bytes of granules from the store; zeros behind its end.
@@ -280,8 +356,7 @@ impl Region {
         // For as long as both the slot and the addresses have pages, the memory is charged once only.
         let room = self.granule() as u64;
         let copies = core.mechanism.copies(self.granule(), self.manner());
-        // Of small ones so many bytes are charged for good (`Slots::warm_bytes`).
-        let charged = copies && room > 2 * sys::PAGE as u64 && core.make_room(self, room).is_ok();
+        let charged = copies && core.make_room(self, room).is_ok();
         // SAFETY: the slot is ours, and so are the addresses, whose pages are missing.
         let result = unsafe {
             let arrival = if self.is_writable() { Arrival::Protected } else { Arrival::Unwritten };

@@ -143,6 +143,22 @@ impl Mechanism {
         Ok(addresses)
     }
 
+    /// Makes a slot's addresses such that a huge page can be there again, if its pages were moved one by one:
+    /// the kernel's table for them is in the way. False if that failed, and the slot is lost.
+    ///
+    /// # Safety
+    /// The addresses are the caller's, and nobody counts on their bytes.
+    pub(crate) unsafe fn renew_slot(&self, addresses: Range<usize>) -> bool {
+        let Some(userfault) = &self.userfault else { return true };
+        // SAFETY: by the caller's contract.
+        let renewed = unsafe {
+            sys::vacate(&addresses)
+                .and_then(|()| sys::protect(&addresses, readable_writable()))
+                .and_then(|()| sys::advise(&addresses, Advice::LinuxHugepage).or(Ok(())))
+        };
+        renewed.and_then(|()| userfault.register_as_target(&addresses)).is_ok()
+    }
+
     /// # Safety
     /// The addresses come from [`reserve`](Self::reserve) or [`reserve_slots`](Self::reserve_slots), and
     /// nobody uses them any more.
@@ -212,6 +228,22 @@ impl Mechanism {
         }
     }
 
+    /// Copies bytes to where pages are missing at `to`; where [`can_copy`](Self::can_copy) allows it.
+    ///
+    /// # Safety
+    /// The target is the caller's, and has no pages.
+    pub(crate) unsafe fn copy(
+        &self,
+        bytes: &[u8],
+        to: usize,
+        protected: bool,
+    ) -> Result<(), Errno> {
+        let userfault = self.userfault.as_ref().ok_or(Errno::NOSYS)?;
+        let start = bytes.as_ptr().expose_provenance();
+        // SAFETY: by the caller's contract; a slice is readable.
+        unsafe { userfault.copy(start..start + bytes.len(), to, protected) }
+    }
+
     /// Takes the pages out of their addresses, in one step for each, and keeps them in a slot. EBUSY where
     /// the kernel is at one of them: then they are where they were.
     ///
@@ -259,12 +291,18 @@ impl Mechanism {
         }
     }
 
-    /// Brings the bytes of one slot into another: moves pages, as far as that is possible.
+    /// Brings the bytes of one slot into another: moves pages if asked, as far as that is possible.
     ///
     /// # Safety
     /// Both are the caller's; the second has no pages.
-    pub(crate) unsafe fn shift(&self, from: Range<usize>, to: Range<usize>) -> Installed {
-        let userfault = self.userfault.as_ref().filter(|userfault| userfault.moves);
+    pub(crate) unsafe fn shift(
+        &self,
+        from: Range<usize>,
+        to: Range<usize>,
+        how: Installed,
+    ) -> Installed {
+        let moves = |userfault: &&Userfault| userfault.moves && how == Installed::Moved;
+        let userfault = self.userfault.as_ref().filter(moves);
         // SAFETY: by the caller's contract; slots are registered as targets.
         let moved = userfault
             .and_then(|userfault| unsafe { userfault.move_pages(from.clone(), to.start) }.ok())
@@ -345,7 +383,7 @@ impl Mechanism {
             });
         }
         // SAFETY: by the caller's contract.
-        unsafe { self.empty(ranges) }
+        unsafe { self.empty(&merged(ranges)) }
     }
 
     /// Gives up the memory of slots.
@@ -370,6 +408,20 @@ impl Mechanism {
             unsafe { sys::drop_pages(range) }
         })
     }
+}
+
+/// Neighbours as one: a huge page is not taken apart to be dropped.
+pub(crate) fn merged(ranges: &[Range<usize>]) -> Vec<Range<usize>> {
+    let mut ranges = ranges.to_vec();
+    ranges.sort_unstable_by_key(|range| range.start);
+    ranges.dedup_by(|next, last| {
+        let neighbours = last.end == next.start;
+        if neighbours {
+            last.end = next.end;
+        }
+        neighbours
+    });
+    ranges
 }
 
 /// Does something again while the kernel has no memory for it, if there is no way back.

@@ -223,26 +223,23 @@ macro_rules! mapping {
             /// [`evict`](Self::evict).
             pub fn advise(&self, range: impl RangeBounds<usize>, advice: Advice) -> Result<()> {
                 let range = self.resolve("advise", range)?;
-                let pattern = match advice {
-                    Advice::Normal => Pattern::Normal,
-                    Advice::Random => Pattern::Random,
-                    Advice::Sequential => Pattern::Sequential,
+                let evicted = match advice {
                     Advice::WillNeed => {
                         drop(Prefetch::start(self.region(), range));
                         return Ok(());
                     }
                     Advice::PageOut => {
-                        let evicted = self.region().evict_range(&self.region().granules_of(&range));
-                        return evicted.map(drop).map_err(|fault| Error::fault_of("evict", fault));
+                        self.region().evict_range(&self.region().granules_of(&range))
                     }
-                    _ => {
-                        let reason = format!("{advice:?} means nothing for paged mappings");
-                        let kind = ErrorKind::Unsupported;
-                        return Err(Error::new(kind, "advise", self.name(), reason));
-                    }
+                    _ => match Pattern::of(advice) {
+                        Some(pattern) => {
+                            lock(&self.region().streams).pattern = pattern;
+                            return Ok(());
+                        }
+                        None => return Err(unsupported(advice, self.name())),
+                    },
                 };
-                lock(&self.region().streams).pattern = pattern;
-                Ok(())
+                evicted.map(drop).map_err(|fault| Error::fault_of("evict", fault))
             }
 
             /// The first fault that zeros have stood in for, if any: an access through a slice or a
@@ -339,6 +336,11 @@ macro_rules! mapping {
 
 mapping!(Paged);
 mapping!(PagedMut);
+
+pub(crate) fn unsupported(advice: Advice, name: &str) -> Error {
+    let reason = format!("{advice:?} means nothing for paged mappings");
+    Error::new(ErrorKind::Unsupported, "advise", name, reason)
+}
 
 /// Refuses to work in a forked child.
 fn here(region: &Region, operation: &'static str) -> Result<()> {

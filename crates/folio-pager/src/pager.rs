@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use folio::Advice;
 use folio_stat::Paging;
-use folio_store::Store;
+use folio_store::{Cost, Store};
 
 use crate::Budget;
 use crate::core::{Core, Object};
@@ -14,7 +15,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::keep::over_temporary_file;
 use crate::load::RUN_BYTES;
 use crate::mechanism::MOST_SPLIT;
-use crate::paged::{Mapped, Paged, PagedMut};
+use crate::paged::{Mapped, Paged, PagedMut, unsupported};
+use crate::readahead::Pattern;
 use crate::region::{Plan, Region, Way};
 use crate::sys::PAGE;
 use crate::{lock, sys};
@@ -49,7 +51,14 @@ impl Pager {
 
     /// Maps a store in another way.
     pub fn options(&self) -> MapOptions<'_> {
-        MapOptions { pager: self, granule_bytes: None, offset: 0, length: None, spill: None }
+        MapOptions {
+            pager: self,
+            granule_bytes: None,
+            offset: 0,
+            length: None,
+            spill: None,
+            advice: None,
+        }
     }
 
     /// The budget; without userfaultfd no more than 16 GiB of it.
@@ -96,6 +105,7 @@ pub struct MapOptions<'a> {
     offset: u64,
     length: Option<usize>,
     spill: Option<PathBuf>,
+    advice: Option<Advice>,
 }
 
 impl MapOptions<'_> {
@@ -104,6 +114,14 @@ impl MapOptions<'_> {
     /// granule stays; without userfaultfd it is at least an 8192th of the budget.
     pub fn granule(mut self, bytes: usize) -> Self {
         self.granule_bytes = Some(bytes);
+        self
+    }
+
+    /// Says how the bytes are going to be touched, as [`Paged::advise`] does, in time for the granule to go
+    /// by it: for `Sequential` it is as large as may be, 2 MiB (which the kernel moves in one piece), and
+    /// for `Random` access to a store that is near as small as may be.
+    pub fn advice(mut self, advice: Advice) -> Self {
+        self.advice = Some(advice);
         self
     }
 
@@ -186,11 +204,29 @@ impl MapOptions<'_> {
         if !core.is_here() {
             return Err(Error::in_a_child("map", &store.name()));
         }
+        let pattern = self
+            .advice
+            .map(|advice| Pattern::of(advice).ok_or_else(|| unsupported(advice, &store.name())));
+        let pattern = pattern.transpose()?;
+        let (mapped, range) = self.mapped_as(store, way, pattern)?;
+        if let Some(pattern) = pattern {
+            lock(&mapped.region().streams).pattern = pattern;
+        }
+        Ok((mapped, range))
+    }
+
+    fn mapped_as(
+        &self,
+        store: Arc<dyn Store>,
+        way: Way,
+        pattern: Option<Pattern>,
+    ) -> Result<(Arc<Mapped>, std::ops::Range<usize>)> {
+        let core = &self.pager.core;
         let len = store.len().map_err(|error| Error::store("map", error))?;
         let range = self.range_within(len, &store)?;
         let Some(identity) = store.identity().filter(|_| matches!(way, Way::Read | Way::Shared))
         else {
-            let mapped = Mapped::new(self.region(store, len, way)?);
+            let mapped = Mapped::new(self.region(store, len, way, pattern)?);
             return Ok((Arc::new(mapped), range));
         };
         // Of another length it is another object. If this is the last handle, it closes the mapping, for
@@ -221,7 +257,7 @@ impl MapOptions<'_> {
             }
             other => {
                 _other = other;
-                let mapped = Arc::new(Mapped::new(self.region(store, len, way)?));
+                let mapped = Arc::new(Mapped::new(self.region(store, len, way, pattern)?));
                 objects.retain(|_, object| object.closed.load(Ordering::Acquire) == 0);
                 let object =
                     Object { mapped: Arc::downgrade(&mapped), closed: mapped.closed.clone() };
@@ -255,6 +291,7 @@ impl MapOptions<'_> {
         store: Arc<dyn Store>,
         len: u64,
         way: Way,
+        pattern: Option<Pattern>,
     ) -> Result<(Arc<Region>, folio::pagehook::PageHook)> {
         let core = &self.pager.core;
         let limit = core.budget.limit_bytes();
@@ -267,7 +304,7 @@ impl MapOptions<'_> {
                     format!("a granule of {bytes} bytes is no power of two, 4096 to 2097152");
                 return Err(Error::new(ErrorKind::Invalid, "map", store.name(), reason));
             }
-            None => self.best_granule(&store, len, limit),
+            None => self.best_granule(&store, len, limit, pattern),
         };
         let pinned = lock(&core.ledger).pinned_bytes;
         if 4 * granule as u64 > limit - pinned.min(limit)
@@ -295,9 +332,22 @@ impl MapOptions<'_> {
         }
     }
 
-    fn best_granule(&self, store: &Arc<dyn Store>, len: u64, limit: u64) -> usize {
+    fn best_granule(
+        &self,
+        store: &Arc<dyn Store>,
+        len: u64,
+        limit: u64,
+        pattern: Option<Pattern>,
+    ) -> usize {
         let below = |bytes: u64| 1_u64 << bytes.max(1).ilog2();
-        let granule = u64::from(store.capabilities().granule_bytes());
+        let capabilities = store.capabilities();
+        let granule = match (pattern, capabilities.cost()) {
+            (Some(Pattern::Sequential), _) => RUN_BYTES as u64,
+            (Some(Pattern::Random), Cost::Memory | Cost::Local) => {
+                u64::from(capabilities.alignment_bytes())
+            }
+            _ => u64::from(capabilities.granule_bytes()),
+        };
         let granule = granule.max(self.least_granule(limit) as u64);
         let whole = len.max(1).checked_next_power_of_two().unwrap_or(u64::MAX);
         let free = limit - lock(&self.pager.core.ledger).pinned_bytes.min(limit);

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Condvar, Mutex};
 use std::task::{Context, Poll, Waker};
 
-use folio_store::{Error as StoreError, ErrorKind as StoreErrorKind};
+use folio_store::{Cost, Error as StoreError, ErrorKind as StoreErrorKind};
 
 use crate::error::{Error, Fault, Result};
 use crate::load::{RUN_BYTES, Why};
@@ -61,7 +61,7 @@ impl Prefetch {
         let most = (region.core.budget.limit_bytes() / 4 * 3) as usize / region.granule();
         let granules = all.start..all.end.min(all.start + most.max(1));
         let step = (run_bytes(region) / region.granule()).max(1);
-        let parts: Vec<_> = granules.clone().step_by(step).collect();
+        let parts: Vec<_> = parts(&granules, step).collect();
         let completion = Arc::new(Completion::default());
         if !region.core.is_here() {
             let error = StoreError::new(StoreErrorKind::Unsupported, "prefetch", &region.name)
@@ -72,10 +72,10 @@ impl Prefetch {
         }
         lock(&completion.progress).parts = parts.len();
         // The last one first, since each goes before those that wait.
-        for start in parts.into_iter().rev() {
+        for granules in parts.into_iter().rev() {
             region.core.workers.push(Job::Load {
                 region: region.clone(),
-                granules: start..(start + step).min(granules.end),
+                granules,
                 marker: None,
                 completion: Some(completion.clone()),
             });
@@ -133,8 +133,21 @@ impl Future for Prefetch {
 
 /// Bytes that one request of a store should have.
 pub(crate) fn run_bytes(region: &Region) -> usize {
-    let best = (region.capabilities.granule_bytes() as usize).max(256 << 10);
+    let plenty = region.core.budget.limit_bytes() >= 32 * RUN_BYTES as u64;
+    let least = match region.capabilities.cost() {
+        // Huge pages: a disk that is asked to fill as few pieces of memory as possible is faster.
+        Cost::Local if plenty => RUN_BYTES,
+        _ => 256 << 10,
+    };
+    let best = (region.capabilities.granule_bytes() as usize).max(least);
     best.clamp(region.granule(), RUN_BYTES).max(region.granule())
+}
+
+/// The parts of some granules that lie between multiples of `step`.
+pub(crate) fn parts(granules: &Range<usize>, step: usize) -> impl Iterator<Item = Range<usize>> {
+    let Range { start, end } = *granules;
+    let starts = (start / step * step..end).step_by(step);
+    starts.map(move |from| from.max(start)..(from + step).min(end))
 }
 
 impl Region {

@@ -8,9 +8,10 @@
 
 use std::sync::Arc;
 
+use folio::Advice;
 use folio_store::Cost;
 
-use crate::prefetch::run_bytes;
+use crate::prefetch::{parts, run_bytes};
 use crate::region::Region;
 use crate::workers::Job;
 use crate::{lock, sys};
@@ -43,6 +44,18 @@ pub(crate) enum Pattern {
     Sequential,
 }
 
+impl Pattern {
+    /// What an advice says about it, if it does.
+    pub(crate) fn of(advice: Advice) -> Option<Self> {
+        match advice {
+            Advice::Normal => Some(Self::Normal),
+            Advice::Random => Some(Self::Random),
+            Advice::Sequential => Some(Self::Sequential),
+            _ => None,
+        }
+    }
+}
+
 #[derive(Clone, Debug)]
 struct Stream {
     thread: usize,
@@ -71,14 +84,17 @@ impl Streams {
         granule: usize,
         most: usize,
         room: usize,
+        run: usize,
     ) -> Option<Window> {
         self.clock += 1;
         if self.pattern == Pattern::Random {
             return None;
         }
+        // Where the last window ended it goes on, even if the marker was touched before it was one.
         let near = |stream: &&mut Stream| {
             stream.thread == thread
-                && (granule.abs_diff(stream.last) <= 64.max(stream.stride.unsigned_abs()))
+                && (granule.abs_diff(stream.last) <= 64.max(stream.stride.unsigned_abs())
+                    || (stream.marker.is_some() && stream.next == granule as isize))
         };
         let clock = self.clock;
         let Some(stream) =
@@ -92,7 +108,7 @@ impl Streams {
                     let stream = self.streams.last_mut()?;
                     (stream.stride, stream.window) = (1, (most / 2).max(1));
                     stream.next = granule as isize + 1;
-                    stream.advance(room)
+                    stream.advance(room, run)
                 }
                 _ => None,
             };
@@ -130,11 +146,11 @@ impl Streams {
         }
         // Behind a window that is still being loaded nothing more is begun.
         let begun = (stream.next - here) / stream.stride;
-        if begun > most as isize { None } else { stream.advance(room) }
+        if begun > most as isize { None } else { stream.advance(room, run) }
     }
 
     /// A marker was touched: its window was of use.
-    fn marked(&mut self, granule: usize, most: usize, room: usize) -> Option<Window> {
+    fn marked(&mut self, granule: usize, most: usize, room: usize, run: usize) -> Option<Window> {
         self.clock += 1;
         let clock = self.clock;
         let stream = self.streams.iter_mut().find(|stream| stream.marker == Some(granule))?;
@@ -142,7 +158,7 @@ impl Streams {
         stream.last = granule;
         stream.window = (stream.window * 2).clamp(1, most);
         self.first_window = (self.first_window * 2).min(most.clamp(2, 16));
-        stream.advance(room)
+        stream.advance(room, run)
     }
 
     fn begin(&mut self, thread: usize, granule: usize) {
@@ -168,13 +184,22 @@ impl Streams {
 
 impl Stream {
     /// The next window, of those granules that exist.
-    fn advance(&mut self, granules: usize) -> Option<Window> {
+    fn advance(&mut self, granules: usize, run: usize) -> Option<Window> {
         let start = usize::try_from(self.next).ok().filter(|start| *start < granules)?;
         let left = match self.stride > 0 {
             true => (granules - 1 - start) / self.stride.unsigned_abs(),
             false => start / self.stride.unsigned_abs(),
         };
-        let count = self.window.min(left + 1);
+        let mut count = self.window.min(left + 1);
+        // To where a run of the store's ends, for fewer and longer requests.
+        let over = match self.stride {
+            1 => (start + count) % run,
+            -1 => (run - (start + 1 - count) % run) % run,
+            _ => 0,
+        };
+        if over < count {
+            count -= over;
+        }
         self.next += self.stride * count as isize;
         self.marker = Some(start);
         Some(Window { start, stride: self.stride, count })
@@ -193,20 +218,26 @@ impl Region {
         bytes.min(bearable) / self.granule()
     }
 
+    /// Granules of one request.
+    fn run(&self) -> usize {
+        (run_bytes(self) / self.granule()).max(1)
+    }
+
     /// A granule was loaded because this thread touched it.
     pub(crate) fn noticed(self: &Arc<Self>, granule: usize) {
         let most = self.longest_window();
         if most < 2 {
             return;
         }
-        let window = lock(&self.streams).missed(sys::thread(), granule, most, self.granules());
+        let window =
+            lock(&self.streams).missed(sys::thread(), granule, most, self.granules(), self.run());
         self.load_window(window);
     }
 
     /// A granule that had been left on standby by read-ahead was touched.
     pub(crate) fn marked(self: &Arc<Self>, granule: usize) {
         let most = self.longest_window();
-        let window = lock(&self.streams).marked(granule, most.max(1), self.granules());
+        let window = lock(&self.streams).marked(granule, most.max(1), self.granules(), self.run());
         self.load_window(window);
     }
 
@@ -219,16 +250,14 @@ impl Region {
         };
         match stride {
             1 | -1 => {
-                let step = (run_bytes(self) / self.granule()).max(1);
+                let step = self.run();
                 let all = at(0).min(at(count - 1))..at(0).max(at(count - 1)) + 1;
                 // In the order in which they are needed.
-                let mut starts: Vec<_> = all.clone().step_by(step).collect();
+                let mut parts: Vec<_> = parts(&all, step).collect();
                 if stride < 0 {
-                    starts.reverse();
+                    parts.reverse();
                 }
-                for from in starts {
-                    push(from..(from + step).min(all.end), Some(start));
-                }
+                parts.into_iter().for_each(|part| push(part, Some(start)));
             }
             _ => (0..count).for_each(|n| push(at(n)..at(n) + 1, Some(start))),
         }

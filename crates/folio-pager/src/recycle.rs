@@ -18,10 +18,10 @@ use crate::core::Core;
 use crate::evict::Tries;
 use crate::ledger::Ledger;
 use crate::lock;
-use crate::mechanism::Installed;
+use crate::mechanism::{Installed, is_huge, merged};
 use crate::region::Region;
 use crate::slots::Slot;
-use crate::sys;
+use crate::sys::{self, HUGE};
 
 /// One in as many bytes of the budget may be in slots that wait to be filled, where there is room.
 const IDLE_SHARE: u64 = 16;
@@ -42,19 +42,34 @@ enum Step {
 }
 
 impl Core {
-    /// A slot for a load of `bytes`, and room for them. The caller credits what it was charged, or has
-    /// the ledger note what it is for, and takes its part in what is under way back.
-    pub(crate) fn gather(&self, region: &Region, bytes: usize) -> Result<Gathered, StoreError> {
+    /// A slot for a load of `bytes`, which goes to its place as a whole or in parts, and room for them. The
+    /// caller credits what it was charged, or has the ledger note what it is for, and takes its part in
+    /// what is under way back.
+    pub(crate) fn gather(
+        &self,
+        region: &Region,
+        bytes: usize,
+        whole: bool,
+    ) -> Result<Gathered, StoreError> {
         let len = bytes.next_power_of_two();
         let manner = region.manner();
         let moves = !self.mechanism.copies(bytes, manner);
         let copies = self.mechanism.can_copy() && !(moves && region.tight);
+        // What is part of a huge page is copied, so that it stays one.
+        let moves = moves && !(copies && is_huge(len) && !(whole && bytes == len));
         let step = |ledger: &mut Ledger| {
             let (whole, both) = (len as u64, (bytes + len) as u64);
             let limit = self.budget.limit_bytes();
             let room = limit.saturating_sub(ledger.charged);
             let filled = ledger.recycled.has(len);
             let gathered = |slot, how, charged| Step::Gathered { slot, how, charged };
+            // A huge page is moved as it is; to copy it takes as long as to read it.
+            let prefers_moving = moves && is_huge(len) && bytes == len;
+            if prefers_moving && (filled || whole <= room) {
+                ledger.charged += if filled { 0 } else { whole };
+                let slot = if filled { ledger.recycled.take(len) } else { None };
+                return gathered(slot, Installed::Moved, whole);
+            }
             if copies && filled && bytes as u64 <= room {
                 ledger.charged += bytes as u64;
                 return gathered(ledger.recycled.take(len), Installed::Copied, both);
@@ -151,7 +166,7 @@ impl Core {
                 break;
             }
             let taken = ranges.split_off(ranges.len() - count);
-            let Ok(slot) = self.slots.take_empty(len) else {
+            let Ok(slot) = self.slots.take(len) else {
                 ranges.extend(taken);
                 break;
             };
@@ -165,6 +180,43 @@ impl Core {
             slots.push(slot);
         }
         (slots, ranges)
+    }
+
+    /// Moves huge pages as they are into slots, where all granules of one are among the ranges. Returns the
+    /// slots, and what is left of the ranges.
+    pub(crate) fn collect_huge(
+        &self,
+        ranges: &mut Vec<Range<usize>>,
+    ) -> (Vec<Slot>, Vec<Range<usize>>) {
+        let (mut slots, mut left) = (Vec::new(), Vec::new());
+        for run in merged(ranges) {
+            let (first, last) = (run.start.next_multiple_of(HUGE), run.end / HUGE * HUGE);
+            if first >= last {
+                left.push(run);
+                continue;
+            }
+            left.extend(
+                [run.start..first, last..run.end].into_iter().filter(|end| !end.is_empty()),
+            );
+            for start in (first..last).step_by(HUGE) {
+                let page = start..start + HUGE;
+                match self.slots.take(HUGE) {
+                    Ok(slot)
+                        if self
+                            .take_out_all(core::slice::from_ref(&page), slot.addresses().start) =>
+                    {
+                        slots.push(slot);
+                    }
+                    Ok(slot) => {
+                        self.slots.give(slot, true);
+                        left.push(page);
+                    }
+                    Err(_) => left.push(page),
+                }
+            }
+        }
+        ranges.clear();
+        (slots, left)
     }
 
     /// Neighbours go in one step.

@@ -217,6 +217,11 @@ impl Region {
         Manner { guarded: self.is_writable(), tight: self.tight }
     }
 
+    /// Whether threads take turns: the budget holds a handful of granules.
+    pub(crate) fn is_cramped(&self) -> bool {
+        self.core.budget.limit_bytes() < 16 * self.granule() as u64
+    }
+
     /// What is loaded is written once, as if it were dirty: to where it comes from when it is evicted.
     pub(crate) fn keeps(&self) -> bool {
         self.snapshot || self.keeper.get().is_some()

@@ -8,19 +8,23 @@
 //!    next flush.
 #![allow(unsafe_code)]
 
+use std::collections::VecDeque;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::Ordering::{AcqRel, Acquire};
+use std::sync::{Arc, Mutex};
 
-use folio_store::{Error as StoreError, ErrorKind as StoreErrorKind};
+use folio_store::{Cost, Error as StoreError, ErrorKind as StoreErrorKind};
 
 use crate::asking::asking;
 use crate::core::Core;
 use crate::error::Fault;
 use crate::evict::Claimed;
 use crate::ledger::Key;
-use crate::lock;
 use crate::region::Region;
 use crate::word::State;
+use crate::workers::Job;
+use crate::{lock, sys};
 
 /// Bytes that are written at once, at most.
 const PIECE_BYTES: usize = 4 << 20;
@@ -29,42 +33,60 @@ pub(crate) const SOME: usize = 256;
 
 impl Core {
     /// Saves granules whose words have been claimed for it; returns those that are clean now, still
-    /// claimed. The others are settled; the last failure is returned too.
-    pub(crate) fn save(&self, mut claimed: Vec<Claimed>) -> (Vec<Claimed>, Option<StoreError>) {
+    /// claimed. The others are settled; the last failure is returned too. Several threads do it, where the
+    /// store takes several requests at a time.
+    pub(crate) fn save(&self, claimed: Vec<Claimed>) -> (Vec<Claimed>, Option<StoreError>) {
+        let runs = self.runs(claimed);
+        let Some(first) = runs.front() else { return (Vec::new(), None) };
+        let core = first[0].region.core.clone();
+        let capabilities = first[0].region.capabilities;
+        let threads = match capabilities.cost() {
+            Cost::Memory => 1,
+            _ => usize::from(capabilities.concurrency_or_default()).min(runs.len() / 2),
+        };
+        let saving = Arc::new(Saving::new(runs));
+        for _ in 1..threads {
+            self.workers.push(Job::Help(core.clone(), saving.clone()));
+        }
+        saving.work(self, |_| ());
+        saving.outcome()
+    }
+
+    /// Puts neighbours together that can be written at once.
+    fn runs(&self, mut claimed: Vec<Claimed>) -> VecDeque<Vec<Claimed>> {
         claimed.sort_unstable_by_key(Claimed::key);
-        let mut saved = Vec::with_capacity(claimed.len());
-        let mut failure = None;
-        let mut rest = claimed.into_iter().peekable();
-        while let Some(first) = rest.next() {
-            let mut run = vec![first];
-            if !self.is_on_standby(run[0].key()) {
-                while let Some(next) = rest.peek() {
-                    let last = &run[run.len() - 1];
-                    let neighbours = Arc::ptr_eq(&last.region, &next.region)
-                        && last.granule + 1 == next.granule
-                        && (run.len() + 1) * next.region.granule() <= PIECE_BYTES
-                        && !self.is_on_standby(next.key());
-                    if !neighbours {
-                        break;
-                    }
-                    run.extend(rest.next());
-                }
-            }
-            match self.save_run(&run) {
-                Ok(()) => saved.append(&mut run),
-                Err(error) => {
-                    let region = &run[0].region;
-                    let granules = run[0].granule..run[run.len() - 1].granule + 1;
-                    region.count(|counters| &counters.write_failures, 1);
-                    region
-                        .failures
-                        .write_failed(granules.clone(), region.fault_at(&granules, error.clone()));
-                    failure = Some(error);
-                    run.iter().for_each(|claimed| self.unsave(claimed, true));
-                }
+        let mut runs: VecDeque<Vec<Claimed>> = VecDeque::new();
+        let mut last_rests = false;
+        for next in claimed {
+            let rests = self.is_on_standby(next.key());
+            let joins = !rests
+                && !last_rests
+                && runs.back().and_then(|run| Some((run.len(), run.last()?))).is_some_and(
+                    |(count, last)| {
+                        Arc::ptr_eq(&last.region, &next.region)
+                            && last.granule + 1 == next.granule
+                            && (count + 1) * next.region.granule() <= PIECE_BYTES
+                    },
+                );
+            last_rests = rests;
+            match runs.back_mut().filter(|_| joins) {
+                Some(run) => run.push(next),
+                None => runs.push_back(vec![next]),
             }
         }
-        (saved, failure)
+        runs
+    }
+
+    /// Saves a run and returns it, or settles it and says why not.
+    fn save_or_settle(&self, run: Vec<Claimed>) -> Result<Vec<Claimed>, StoreError> {
+        let Err(error) = self.save_run(&run) else { return Ok(run) };
+        let region = &run[0].region;
+        let granules = run[0].granule..run[run.len() - 1].granule + 1;
+        region.count(|counters| &counters.write_failures, 1);
+        let fault = region.fault_at(&granules, error.clone());
+        region.failures.write_failed(granules, fault);
+        run.iter().for_each(|claimed| self.unsave(claimed, true));
+        Err(error)
     }
 
     fn is_on_standby(&self, key: Key) -> bool {
@@ -167,6 +189,63 @@ impl Core {
         let (saved, _) = self.save(claimed);
         self.saved(&saved);
         saved.len()
+    }
+}
+
+/// Runs that several threads save. Whoever needs them saved works too, so that they are even if nobody
+/// comes to help.
+pub(crate) struct Saving {
+    runs: Mutex<VecDeque<Vec<Claimed>>>,
+    /// Runs that have not been saved yet.
+    left: AtomicU32,
+    saved: Mutex<(Vec<Claimed>, Option<StoreError>)>,
+}
+
+impl Saving {
+    fn new(runs: VecDeque<Vec<Claimed>>) -> Self {
+        let left = AtomicU32::new(runs.len() as u32);
+        Self { runs: Mutex::new(runs), left, saved: Mutex::default() }
+    }
+
+    /// Saves what nobody has begun with, `around` telling when a run begins and ends.
+    fn work(&self, core: &Core, around: impl Fn(bool)) {
+        loop {
+            let Some(run) = lock(&self.runs).pop_front() else { return };
+            around(true);
+            let result = core.save_or_settle(run);
+            {
+                let mut saved = lock(&self.saved);
+                match result {
+                    Ok(mut run) => saved.0.append(&mut run),
+                    Err(error) => saved.1 = Some(error),
+                }
+            }
+            around(false);
+            if self.left.fetch_sub(1, AcqRel) == 1 {
+                sys::wake(&self.left);
+            }
+        }
+    }
+
+    /// By a thread that has come to help: what it does is an operation of its own in the ledger.
+    pub(crate) fn help(&self, core: &Core) {
+        self.work(core, |begins| {
+            let mut ledger = lock(&core.ledger);
+            match begins {
+                true => ledger.under_way += 1,
+                false => ledger.under_way -= 1,
+            }
+        });
+    }
+
+    /// What became of the runs, once all have been saved.
+    fn outcome(&self) -> (Vec<Claimed>, Option<StoreError>) {
+        loop {
+            match self.left.load(Acquire) {
+                0 => return core::mem::take(&mut *lock(&self.saved)),
+                left => sys::wait(&self.left, left),
+            }
+        }
     }
 }
 

@@ -1,8 +1,7 @@
 //! Slots: where bytes are gathered before they are installed, and kept while they are on standby.
 //!
 //! A slot is a range of addresses of a power of two bytes, owned by whoever took it, with memory behind
-//! what was written to. Given back, it has no memory, but for a few that stay warm. Who takes a slot has
-//! charged its memory to the budget.
+//! what was written to. Given back, it has none. Who takes a slot has charged its memory to the budget.
 #![allow(unsafe_code)]
 
 use std::ops::Range;
@@ -19,8 +18,6 @@ const CLASSES: usize = (HUGE / PAGE).ilog2() as usize + 1;
 /// Addresses of each class, at most: no machine has more memory, and all classes together leave most of
 /// what a process has.
 const MOST_BYTES: usize = 1 << 42;
-/// Slots of one size that keep their memory when they are given back.
-const WARM: usize = 4;
 
 #[derive(Debug)]
 pub(crate) struct Slots {
@@ -28,7 +25,6 @@ pub(crate) struct Slots {
     classes: [Mutex<Class>; CLASSES],
     /// Memory that the slots may have at most together, and therefore addresses of each class.
     room_bytes: usize,
-    warm: bool,
     pub(crate) home: Home,
 }
 
@@ -37,7 +33,6 @@ struct Class {
     addresses: Range<usize>,
     next: usize,
     free: Vec<usize>,
-    warm: Vec<usize>,
 }
 
 /// A range of addresses that its holder alone uses.
@@ -72,26 +67,11 @@ impl Slot {
 
 impl Slots {
     pub(crate) fn new(mechanism: Arc<Mechanism>, room_bytes: usize) -> Self {
-        let warm = room_bytes >= 8 * CLASSES * WARM * PAGE;
-        Self { mechanism, classes: Default::default(), room_bytes, warm, home: Home::new() }
+        Self { mechanism, classes: Default::default(), room_bytes, home: Home::new() }
     }
 
-    /// Memory that warm slots may hold.
-    pub(crate) fn warm_bytes(&self) -> usize {
-        if self.warm { WARM_CLASSES * WARM * PAGE * 2 } else { 0 }
-    }
-
-    /// A slot of at least `len` bytes, at most 2 MiB. Its content is unspecified.
+    /// A slot of at least `len` bytes, at most 2 MiB, without memory.
     pub(crate) fn take(&self, len: usize) -> Result<Slot, Errno> {
-        let len = len.next_power_of_two().clamp(PAGE, HUGE);
-        if let Some(start) = lock(&self.classes[index(len)]).warm.pop() {
-            return Ok(Slot { start, len });
-        }
-        self.take_empty(len)
-    }
-
-    /// A slot without memory, which pages can be moved to.
-    pub(crate) fn take_empty(&self, len: usize) -> Result<Slot, Errno> {
         let len = len.next_power_of_two().clamp(PAGE, HUGE);
         let mut class = lock(&self.classes[index(len)]);
         if let Some(start) = class.free.pop() {
@@ -114,15 +94,11 @@ impl Slots {
     pub(crate) fn give(&self, slot: Slot, filled: bool) {
         let class = &self.classes[index(slot.len)];
         if !filled {
-            lock(class).free.push(slot.start);
-            return;
-        }
-        if self.warm && index(slot.len) < WARM_CLASSES {
-            let mut class = lock(class);
-            if class.warm.len() < WARM {
-                class.warm.push(slot.start);
-                return;
+            // SAFETY: the slot is its holder's, who gives it up, and its pages are elsewhere.
+            if !is_huge(slot.len) || unsafe { self.mechanism.renew_slot(slot.addresses()) } {
+                lock(class).free.push(slot.start);
             }
+            return;
         }
         // SAFETY: the slot is its holder's, who gives it up. If it fails, the slot keeps its memory until
         // it is used again.
@@ -140,9 +116,6 @@ impl Slots {
         }
     }
 }
-
-/// Sizes of which slots stay warm: 4 KiB and 8 KiB, which are copied.
-const WARM_CLASSES: usize = 2;
 
 fn index(len: usize) -> usize {
     (len / PAGE).ilog2() as usize

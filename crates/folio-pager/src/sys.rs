@@ -363,11 +363,11 @@ pub(crate) fn wait(word: &std::sync::atomic::AtomicU32, seen: u32) {
     let _ = rustix::thread::futex::wait(word, rustix::thread::futex::Flags::PRIVATE, seen, None);
 }
 
-/// The same, for a millisecond at most.
-pub(crate) fn wait_a_moment(word: &std::sync::atomic::AtomicU32, seen: u32) {
-    let moment = rustix::fs::Timespec { tv_sec: 0, tv_nsec: 1_000_000 };
+/// The same, for less than a second.
+pub(crate) fn wait_for(word: &std::sync::atomic::AtomicU32, seen: u32, most: Duration) {
+    let most = rustix::fs::Timespec { tv_sec: 0, tv_nsec: most.subsec_nanos().into() };
     let flags = rustix::thread::futex::Flags::PRIVATE;
-    let _ = rustix::thread::futex::wait(word, flags, seen, Some(&moment));
+    let _ = rustix::thread::futex::wait(word, flags, seen, Some(&most));
 }
 
 /// A number that this thread has and no other that runs.

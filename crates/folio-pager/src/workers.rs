@@ -10,6 +10,7 @@ use crate::core::Core;
 use crate::lock;
 use crate::prefetch::Completion;
 use crate::region::Region;
+use crate::save::Saving;
 
 /// Threads of a pager, at most.
 const THREADS: usize = 16;
@@ -26,6 +27,8 @@ pub(crate) enum Job {
     },
     /// Save dirty granules; the flag says that somebody is at it.
     Save(Weak<Core>, Arc<AtomicBool>),
+    /// Help somebody to save.
+    Help(Arc<Core>, Arc<Saving>),
 }
 
 #[derive(Default)]
@@ -125,6 +128,7 @@ fn run(job: Job) {
                 completion.part_done(result);
             }
         }
+        Job::Help(core, saving) => saving.help(&core),
         Job::Save(core, flag) => {
             if let Some(core) = core.upgrade() {
                 core.save_in_background();

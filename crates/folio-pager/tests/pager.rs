@@ -5,6 +5,7 @@ mod common;
 use std::sync::atomic::Ordering::SeqCst;
 
 use common::{Ram, Random, pager, pattern};
+use folio::Advice;
 use folio_pager::{Budget, ErrorKind, Pager, Replacement};
 
 #[test]
@@ -423,4 +424,29 @@ fn whatever_is_pinned_the_rest_can_be_touched() {
     small.check().unwrap();
     let error = pager.options().granule(256 << 10).map(Ram::fixed(bytes)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Budget);
+}
+
+#[test]
+fn advice_in_time_chooses_the_granule() {
+    let pager = pager(64 << 20);
+    let granule = |advice| {
+        let store = Ram::fixed(pattern(16 << 20));
+        pager.options().advice(advice).map(store).map(|map| map.granule_bytes())
+    };
+    assert_eq!(granule(Advice::Sequential).unwrap(), 2 << 20);
+    assert_eq!(granule(Advice::Random).unwrap(), 4096);
+    let error = granule(Advice::Collapse).unwrap_err();
+    assert_eq!(error.to_string(), "cannot advise ram: Collapse means nothing for paged mappings");
+}
+
+#[test]
+fn a_store_that_shows_its_bytes_is_not_read() {
+    let bytes = pattern(1 << 20);
+    let pager = pager(256 << 10);
+    let store = folio_store::Statistics::new(folio_store::MemoryStore::fixed(bytes.clone()));
+    let map = pager.map(folio_store::MemoryStore::fixed(bytes.clone())).unwrap();
+    assert!(map.as_slice().unwrap() == bytes);
+    assert_eq!(map.statistics().read_bytes, 1 << 20);
+    let map = pager.map(store).unwrap();
+    assert!(map.as_slice().unwrap() == bytes);
 }
