@@ -19,16 +19,23 @@ use crate::pick::sum;
 use crate::raw::Raw;
 
 const GROUP: &str = "scan of a file";
+const HUGE: usize = 2 << 20;
 
-/// Reads and sums a file by so many threads, each with a buffer of its own.
+/// Reads and sums a file by so many threads, each with a buffer of its own; of huge pages, where a
+/// request is as long as one.
 fn read(file: &File, len: usize, request: usize, threads: usize) {
     let next = AtomicUsize::new(0);
     std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
-                let buffer = Raw::anonymous(request);
+                let buffer = Raw::anonymous(request + HUGE);
+                let start = buffer.start.wrapping_add(buffer.start.align_offset(HUGE));
+                if request >= HUGE {
+                    // SAFETY: advice on memory of this thread's.
+                    unsafe { libc::madvise(start.cast(), request, libc::MADV_HUGEPAGE) };
+                }
                 // SAFETY: the memory is this thread's, and lives as long as `buffer`.
-                let bytes = unsafe { std::slice::from_raw_parts_mut(buffer.start, request) };
+                let bytes = unsafe { std::slice::from_raw_parts_mut(start, request) };
                 loop {
                     let at = next.fetch_add(request, Ordering::Relaxed);
                     if at >= len {
@@ -61,10 +68,11 @@ pub(crate) fn rows(contest: &mut Contest, directory: &Path) -> std::io::Result<(
     let mib = len >> 20;
     let ours = |advice: Option<Advice>| {
         let store = FileStore::options().direct_if_possible(true).open(&path).unwrap();
-        let map: Paged = pager.map(store).unwrap();
+        let mut options = pager.options();
         if let Some(advice) = advice {
-            map.advise(.., advice).unwrap();
+            options = options.advice(advice);
         }
+        let map: Paged = options.map(store).unwrap();
         wall(mib, || {
             std::hint::black_box(sum(map.as_ptr(), len));
         })
@@ -77,6 +85,10 @@ pub(crate) fn rows(contest: &mut Contest, directory: &Path) -> std::io::Result<(
                 wall(mib, || read(&direct, len, 256 << 10, 1))
             })
             .by("O_DIRECT, 256 KiB, 8 at a time", || wall(mib, || read(&direct, len, 256 << 10, 8)))
+            .aim(1.0 / 0.95)
+            .by("O_DIRECT, 2 MiB, huge pages, 2 at a time", || {
+                wall(mib, || read(&direct, len, HUGE, 2))
+            })
             .aim(1.0 / 0.95);
         if let Some(kernel) = &kernel {
             row = row.by("kernel, MADV_SEQUENTIAL, in a cgroup", || {

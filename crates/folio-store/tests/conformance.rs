@@ -393,7 +393,7 @@ impl Store for Plain {
     }
 
     fn bytes(&self, range: std::ops::Range<u64>) -> Option<&[u8]> {
-        const OTHER: [u8; 1 << 20] = [0; 1 << 20];
+        static OTHER: [u8; 1 << 20] = [0; 1 << 20];
         OTHER.get(..(range.end - range.start) as usize).filter(|_| self.flaw == ShowsOtherBytes)
     }
 

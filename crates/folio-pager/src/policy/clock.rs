@@ -1,5 +1,6 @@
 //! CLOCK: the hand rests what it meets, and evicts what is still resting when it comes round.
 
+use super::resting::Resting;
 use super::ring::Ring;
 use super::{Frame, Policy, Verdict};
 
@@ -8,14 +9,14 @@ use super::{Frame, Policy, Verdict};
 pub struct Clock {
     /// The hand points at the oldest; who is passed over becomes the newest.
     ring: Ring,
-    resting: Vec<bool>,
+    resting: Resting,
 }
 
 impl Clock {
     /// An empty clock.
     #[must_use]
     pub fn new() -> Self {
-        Self { ring: Ring::new(), resting: Vec::new() }
+        Self { ring: Ring::new(), resting: Resting::default() }
     }
 }
 
@@ -27,16 +28,12 @@ impl Default for Clock {
 
 impl Policy for Clock {
     fn insert(&mut self, frame: Frame, _: u64) {
-        let at = frame as usize;
-        if self.resting.len() <= at {
-            self.resting.resize(at + 1, false);
-        }
-        self.resting[at] = false;
+        self.resting.wake(frame);
         self.ring.push(frame);
     }
 
     fn touched(&mut self, frame: Frame) {
-        self.resting[frame as usize] = false;
+        self.resting.wake(frame);
     }
 
     fn remove(&mut self, frame: Frame) {
@@ -47,10 +44,6 @@ impl Policy for Clock {
         let frame = self.ring.oldest()?;
         self.ring.remove(frame);
         self.ring.push(frame);
-        if self.resting[frame as usize] {
-            return Some(Verdict::Evict(frame));
-        }
-        self.resting[frame as usize] = true;
-        Some(Verdict::Rest(frame))
+        Some(self.resting.verdict(frame))
     }
 }

@@ -12,6 +12,7 @@
 //! eviction unless it was touched.
 
 mod clock;
+mod resting;
 mod ring;
 mod s3fifo;
 mod sieve;

@@ -1,6 +1,7 @@
 //! SIEVE: one queue, and a hand that goes from the oldest to the newest and leaves what it passes where
 //! it is, so that what is new and never touched again meets it soon.
 
+use super::resting::Resting;
 use super::ring::Ring;
 use super::{Frame, Policy, Verdict};
 
@@ -9,14 +10,14 @@ use super::{Frame, Policy, Verdict};
 pub struct Sieve {
     ring: Ring,
     hand: Option<Frame>,
-    resting: Vec<bool>,
+    resting: Resting,
 }
 
 impl Sieve {
     /// An empty queue.
     #[must_use]
     pub fn new() -> Self {
-        Self { ring: Ring::new(), hand: None, resting: Vec::new() }
+        Self { ring: Ring::new(), hand: None, resting: Resting::default() }
     }
 }
 
@@ -28,16 +29,12 @@ impl Default for Sieve {
 
 impl Policy for Sieve {
     fn insert(&mut self, frame: Frame, _: u64) {
-        let at = frame as usize;
-        if self.resting.len() <= at {
-            self.resting.resize(at + 1, false);
-        }
-        self.resting[at] = false;
+        self.resting.wake(frame);
         self.ring.push(frame);
     }
 
     fn touched(&mut self, frame: Frame) {
-        self.resting[frame as usize] = false;
+        self.resting.wake(frame);
     }
 
     fn remove(&mut self, frame: Frame) {
@@ -50,10 +47,6 @@ impl Policy for Sieve {
     fn next(&mut self) -> Option<Verdict> {
         let frame = self.hand.or_else(|| self.ring.oldest())?;
         self.hand = self.ring.newer(frame);
-        if self.resting[frame as usize] {
-            return Some(Verdict::Evict(frame));
-        }
-        self.resting[frame as usize] = true;
-        Some(Verdict::Rest(frame))
+        Some(self.resting.verdict(frame))
     }
 }
