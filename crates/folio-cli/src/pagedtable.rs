@@ -6,9 +6,9 @@ use anstyle::Style;
 
 use crate::pagedreport::{PagedReport, Stalls};
 use crate::size::{exact, grouped, grouped_in, rounded};
-use crate::table::{LABEL, Page, label, row, wrap};
-use crate::terminal::{self, BAD, GOOD, STRONG, WEAK};
-use crate::{hex, strip};
+use crate::strip;
+use crate::table::{LABEL, Page, head, label, row, wrap};
+use crate::terminal::{self, BAD, GOOD, WEAK};
 
 /// Writes a report.
 ///
@@ -19,17 +19,8 @@ pub fn write(out: &mut impl Write, report: &PagedReport, page: Page) -> io::Resu
         "-" => "standard input".into(),
         source => terminal::printable(source),
     };
-    let length = exact(report.length_bytes as u64);
-    write!(out, "{STRONG}{source}{STRONG:#}  {length}")?;
-    match report.length_bytes {
-        0 => writeln!(out, ", an empty mapping")?,
-        _ => writeln!(out, " at {:#x}", report.address)?,
-    }
-    if !report.bytes.is_empty() {
-        writeln!(out)?;
-        hex::write(out, &report.bytes, report.offset_bytes, page.width)?;
-    }
-    writeln!(out)?;
+    let at = (report.length_bytes as u64, report.address);
+    head(out, &source, at, (&report.bytes, report.offset_bytes), page)?;
     identity(out, report, page)?;
     if report.length_bytes > 0 {
         writeln!(out)?;

@@ -47,17 +47,8 @@ pub fn write(out: &mut impl Write, report: &Report, page: Page) -> io::Result<()
         (_, "-") => "standard input".into(),
         (_, source) => terminal::printable(source),
     };
-    let length = exact(report.length_bytes as u64);
-    write!(out, "{STRONG}{source}{STRONG:#}  {length}")?;
-    match report.length_bytes {
-        0 => writeln!(out, ", an empty mapping")?,
-        _ => writeln!(out, " at {:#x}", report.address)?,
-    }
-    if !report.bytes.is_empty() {
-        writeln!(out)?;
-        hex::write(out, &report.bytes, report.offset_bytes, page.width)?;
-    }
-    writeln!(out)?;
+    let at = (report.length_bytes as u64, report.address);
+    head(out, &source, at, (&report.bytes, report.offset_bytes), page)?;
     identity(out, report, page)?;
     if report.length_bytes > 0 {
         writeln!(out)?;
@@ -71,6 +62,26 @@ pub fn write(out: &mut impl Write, report: &Report, page: Page) -> io::Result<()
         row(out, "fault", BAD, &lines)?;
     }
     Ok(())
+}
+
+/// What a report begins with: what is mapped, how long and where, and its first bytes with their offset.
+pub(crate) fn head(
+    out: &mut impl Write,
+    source: &str,
+    (length_bytes, address): (u64, usize),
+    (bytes, offset_bytes): (&[u8], u64),
+    page: Page,
+) -> io::Result<()> {
+    write!(out, "{STRONG}{source}{STRONG:#}  {}", exact(length_bytes))?;
+    match length_bytes {
+        0 => writeln!(out, ", an empty mapping")?,
+        _ => writeln!(out, " at {address:#x}")?,
+    }
+    if !bytes.is_empty() {
+        writeln!(out)?;
+        hex::write(out, bytes, offset_bytes, page.width)?;
+    }
+    writeln!(out)
 }
 
 /// Writes the label of a row.

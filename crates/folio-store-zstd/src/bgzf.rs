@@ -44,7 +44,7 @@ use noodles_bgzf::gzi;
 
 use crate::format::{Format, HEAD_BYTES};
 use crate::frames::Frames;
-use crate::framestore::{Codec, FrameStore, read_exact, reserve};
+use crate::framestore::{Codec, FrameStore, read_exact, reserve, shows_frames};
 use crate::zstd::CACHE_BYTES;
 
 /// Header, trailer, and a stream of no bytes.
@@ -237,35 +237,4 @@ impl Codec for Bgzf {
     }
 }
 
-impl<S: Store> Store for BgzfStore<S> {
-    /// That of the store below.
-    fn name(&self) -> String {
-        self.0.inner().name()
-    }
-
-    fn len(&self) -> Result<u64> {
-        Ok(self.0.frames().len())
-    }
-
-    fn read_at(&self, buf: &mut [u8], offset: u64) -> Result<usize> {
-        self.0.read_at(buf, offset)
-    }
-
-    fn read_many(&self, requests: &mut [ReadRequest<'_>]) {
-        self.0.read_many(requests);
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        self.0.capabilities()
-    }
-
-    /// That of the store below, behind `bgzf:`.
-    fn identity(&self) -> Option<String> {
-        self.0.identity()
-    }
-
-    /// That of the store below, behind `bgzf:`.
-    fn version(&self) -> Option<String> {
-        self.0.version()
-    }
-}
+shows_frames!(BgzfStore);

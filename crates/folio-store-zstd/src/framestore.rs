@@ -354,3 +354,42 @@ fn copy(bytes: &[u8], at: usize, buf: &mut [u8]) -> usize {
     buf[..count].copy_from_slice(&bytes[..count]);
     count
 }
+
+/// Makes a store of a type that holds its [`FrameStore`] alone.
+macro_rules! shows_frames {
+    ($store:ident) => {
+        impl<S: Store> Store for $store<S> {
+            /// That of the store below.
+            fn name(&self) -> String {
+                self.0.inner().name()
+            }
+
+            fn len(&self) -> Result<u64> {
+                Ok(self.0.frames().len())
+            }
+
+            fn read_at(&self, buf: &mut [u8], offset: u64) -> Result<usize> {
+                self.0.read_at(buf, offset)
+            }
+
+            fn read_many(&self, requests: &mut [ReadRequest<'_>]) {
+                self.0.read_many(requests);
+            }
+
+            fn capabilities(&self) -> Capabilities {
+                self.0.capabilities()
+            }
+
+            /// That of the store below, behind the name of the format.
+            fn identity(&self) -> Option<String> {
+                self.0.identity()
+            }
+
+            /// That of the store below, behind the name of the format.
+            fn version(&self) -> Option<String> {
+                self.0.version()
+            }
+        }
+    };
+}
+pub(crate) use shows_frames;

@@ -21,7 +21,7 @@ use folio_store::{Capabilities, ReadRequest, Result, Store};
 use twox_hash::XxHash64;
 use zstd_safe::{DCtx, find_frame_compressed_size, get_error_name};
 
-use crate::framestore::{Codec, FrameStore};
+use crate::framestore::{Codec, FrameStore, shows_frames};
 use crate::seektable::SeekTable;
 
 /// Bytes in the largest frame that is read. A frame is decoded as a whole, for one byte too.
@@ -136,35 +136,4 @@ impl Codec for Zstd {
     }
 }
 
-impl<S: Store> Store for ZstdStore<S> {
-    /// That of the store below.
-    fn name(&self) -> String {
-        self.0.inner().name()
-    }
-
-    fn len(&self) -> Result<u64> {
-        Ok(self.0.frames().len())
-    }
-
-    fn read_at(&self, buf: &mut [u8], offset: u64) -> Result<usize> {
-        self.0.read_at(buf, offset)
-    }
-
-    fn read_many(&self, requests: &mut [ReadRequest<'_>]) {
-        self.0.read_many(requests);
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        self.0.capabilities()
-    }
-
-    /// That of the store below, behind `zstd:`.
-    fn identity(&self) -> Option<String> {
-        self.0.identity()
-    }
-
-    /// That of the store below, behind `zstd:`.
-    fn version(&self) -> Option<String> {
-        self.0.version()
-    }
-}
+shows_frames!(ZstdStore);
