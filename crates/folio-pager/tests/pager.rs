@@ -428,7 +428,7 @@ fn whatever_is_pinned_the_rest_can_be_touched() {
 
 #[test]
 fn advice_in_time_chooses_the_granule() {
-    let pager = pager(64 << 20);
+    let pager = pager(16 << 20);
     let granule = |advice| {
         let store = Ram::fixed(pattern(16 << 20));
         pager.options().advice(advice).map(store).map(|map| map.granule_bytes())
