@@ -325,6 +325,8 @@ fn dirty_bytes_that_cannot_be_written_back_fill_the_budget_and_are_kept() {
     let store = Ram::new(pattern(1 << 20));
     let pager = pager(256 << 10);
     let map = pager.options().granule(4096).shared(store.clone()).unwrap();
+    // What is read ahead is clean, and makes room.
+    map.advise(.., Advice::Random).unwrap();
     store.0.write_failing.store(true, SeqCst);
     let written =
         (0..256).take_while(|page| map.write_at(page * 4096, &[77; 4096]).is_ok()).count();
