@@ -16,7 +16,9 @@ use std::sync::{Arc, Condvar, Mutex};
 
 use common::{pager, pattern};
 use folio_pager::{ErrorKind, Paged, PagedMut};
-use folio_store::{Capabilities, Cost, Error, ErrorKind as StoreErrorKind, Result, Store};
+use folio_store::{
+    Capabilities, Cost, Error, ErrorKind as StoreErrorKind, MemoryStore, Result, Store,
+};
 use hostile::{Hostile, MIB, Method, apart, assert_fault, fixed, read, watched};
 
 /// A store that answers as these functions do.
@@ -409,4 +411,100 @@ fn a_store_that_blocks_a_write_holds_up_no_reader() {
         again.join().unwrap().unwrap();
     });
     map.flush(..).unwrap();
+}
+
+/// Goes by the name of another, and holds other bytes.
+#[derive(Clone)]
+struct Impostor {
+    bytes: Vec<u8>,
+    identity: &'static str,
+    writable: bool,
+}
+
+impl Store for Impostor {
+    fn name(&self) -> String {
+        "an impostor".into()
+    }
+    fn len(&self) -> Result<u64> {
+        Ok(self.bytes.len() as u64)
+    }
+    fn read_at(&self, buf: &mut [u8], offset: u64) -> Result<usize> {
+        let rest = &self.bytes[(offset as usize).min(self.bytes.len())..];
+        let count = rest.len().min(buf.len());
+        buf[..count].copy_from_slice(&rest[..count]);
+        Ok(count)
+    }
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::new(Cost::Local).writable(self.writable).fixed_version(!self.writable)
+    }
+    fn identity(&self) -> Option<String> {
+        Some(self.identity.into())
+    }
+}
+
+#[test]
+fn stores_that_pass_for_each_other() {
+    let _watchdog = watched("impostors");
+    let store = |byte, len, writable| {
+        let bytes = vec![byte; len];
+        Impostor { bytes, identity: "the same", writable }
+    };
+    let pager = pager(16 << 20);
+    let first = pager.map(store(1, MIB, false)).unwrap();
+    assert_eq!(read(&first, 5000).unwrap(), 1);
+    let second = pager.map(store(2, MIB, true)).unwrap();
+    let longer = pager.map(store(3, 2 * MIB, false)).unwrap();
+    assert_eq!(read(&longer, MIB + 5000).unwrap(), 3);
+    for at in (0..MIB).step_by(1000) {
+        assert!([1, 2].contains(&read(&second, at).unwrap()));
+    }
+    let writer = pager.options().shared(store(4, MIB, true)).unwrap();
+    writer.write_at(5000, b"hello").unwrap();
+    // None of them can be written, whatever they say.
+    assert_fault(writer.flush(..), StoreErrorKind::ReadOnly);
+    drop((first, second));
+    for at in (0..MIB).step_by(1000) {
+        let mut byte = [0];
+        writer.read_at(at, &mut byte).unwrap();
+        assert!(byte[0] <= 4 || at == 5000, "{byte:?}");
+    }
+}
+
+/// Panics when it is dropped for the last time.
+struct Clinging(MemoryStore);
+
+impl Drop for Clinging {
+    fn drop(&mut self) {
+        assert!(std::thread::panicking(), "on purpose");
+    }
+}
+
+impl Store for Clinging {
+    fn name(&self) -> String {
+        self.0.name()
+    }
+    fn len(&self) -> Result<u64> {
+        self.0.len()
+    }
+    fn read_at(&self, buf: &mut [u8], offset: u64) -> Result<usize> {
+        self.0.read_at(buf, offset)
+    }
+    fn capabilities(&self) -> Capabilities {
+        self.0.capabilities()
+    }
+}
+
+#[test]
+#[ignore = "hangs: a thread of the pager ends with the panic where it drops the last of a region, and counts on"]
+fn a_store_that_panics_when_it_is_dropped() {
+    apart("a_store_that_panics_when_it_is_dropped", || {
+        let pager = pager(16 << 20);
+        for _ in 0..3000 {
+            let map = pager.map(Clinging(MemoryStore::fixed([7; 10_000]))).unwrap();
+            drop(map.prefetch(..));
+            let _ = catch_unwind(AssertUnwindSafe(|| drop(map)));
+        }
+        let map = fixed(&pager);
+        assert_eq!(map.prefetch(..).wait().unwrap(), 0..MIB);
+    });
 }
