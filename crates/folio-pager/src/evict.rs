@@ -125,7 +125,8 @@ impl Core {
                 return Ok(());
             }
             let seeker = region.is_cramped().then(|| Seeker::new(sys::thread()));
-            let chosen = self.choose(&mut ledger, missing, tries.unsaved.is_some(), seeker);
+            let clean_only = tries.unsaved.is_some();
+            let chosen = self.choose(&mut ledger, missing, clean_only, seeker, held);
             if !chosen.is_empty() {
                 ledger.under_way += 1;
                 Some(chosen)
@@ -181,12 +182,13 @@ impl Core {
         missing: u64,
         clean_only: bool,
         seeker: Option<Seeker>,
+        held: usize,
     ) -> Chosen {
         let most = if seeker.is_some() { 0 } else { SPARED };
         let mut spared = most.min(ledger.len() as u64 / 2);
         loop {
             let mut chosen = self.choose_but(ledger, missing, clean_only, spared, seeker);
-            let idle = ledger.under_way == 0 && chosen.busy == 0;
+            let idle = ledger.under_way <= ledger.stuck + held && chosen.busy == 0;
             if seeker.is_some() && idle && chosen.is_empty() {
                 // There is nothing but what the thread has itself.
                 chosen = self.choose_but(ledger, missing, clean_only, spared, None);
@@ -466,9 +468,9 @@ impl Region {
         while next < granules.end {
             let mut claimed = Vec::new();
             {
-                let _ledger = lock(&self.core.ledger);
+                let mut ledger = lock(&self.core.ledger);
                 while next < granules.end && claimed.len() < BATCH as usize {
-                    if let Some(granule) = self.claim_clean(next) {
+                    if let Some(granule) = self.claim_clean(&mut ledger, next) {
                         claimed.push(granule);
                     }
                     next += 1;
@@ -482,11 +484,10 @@ impl Region {
         Ok(evicted)
     }
 
-    fn claim_clean(self: &Arc<Self>, granule: usize) -> Option<Claimed> {
+    /// The ledger knows of a write before the word does.
+    fn claim_clean(self: &Arc<Self>, ledger: &mut Ledger, granule: usize) -> Option<Claimed> {
+        ledger.entry_of(self.key(granule)).filter(|entry| entry.units == 0)?;
         let word = self.word(granule);
-        if word.seen().is_dirty() {
-            return None;
-        }
         let visit = self.visit()?;
         let claimed = word
             .claim_unpinned(State::Resident, State::Evicting)

@@ -308,6 +308,10 @@ impl Region {
         let (bytes, behind) = buf.split_at_mut(wanted);
         let read = || self.reader().read_full_at(bytes, range.start);
         let done = asking(&self.core, || self.ask_store("read", read))?;
+        if done > wanted {
+            let error = StoreError::new(StoreErrorKind::Invalid, "read", self.name.as_str());
+            return Err(error.range(range).reason("it claims more bytes than were asked for"));
+        }
         self.count(|counters| &counters.read_bytes, done as u64);
         if done < wanted {
             let end = range.start + done as u64;
@@ -331,7 +335,9 @@ impl Region {
             false => answer(),
             true => sys::nested(answer),
         };
-        answer.unwrap_or_else(|_| {
+        answer.unwrap_or_else(|payload| {
+            // To drop it may panic again.
+            std::mem::forget(payload);
             let error = StoreError::new(StoreErrorKind::Io, operation, self.name.as_str());
             Err(error.reason("the store panicked"))
         })

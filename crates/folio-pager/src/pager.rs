@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 
 use folio::Advice;
 use folio_stat::Paging;
-use folio_store::{Cost, Store};
+use folio_store::{Capabilities, Cost, Store};
 
 use crate::Budget;
 use crate::core::{Core, Object};
@@ -108,6 +108,16 @@ pub struct MapOptions<'a> {
     advice: Option<Advice>,
 }
 
+/// What is to be mapped, and what its store has said about it.
+struct Asked {
+    name: String,
+    store: Arc<dyn Store>,
+    capabilities: Capabilities,
+    len: u64,
+    way: Way,
+    pattern: Option<Pattern>,
+}
+
 impl MapOptions<'_> {
     /// Loads and evicts so many bytes at a time: a power of two, 4 KiB to 2 MiB. By default what is best
     /// for the store, and at most an eighth of the budget. Where the same object is mapped already, its
@@ -142,10 +152,11 @@ impl MapOptions<'_> {
     /// # Errors
     /// [`ErrorKind::Fault`] where the store cannot be asked for its length, [`ErrorKind::OutOfRange`] for
     /// a range that does not lie within it, [`ErrorKind::Budget`] if the budget holds no two granules,
-    /// [`ErrorKind::Invalid`] for a granule that is none, [`ErrorKind::Os`] where the kernel has no
-    /// addresses.
+    /// [`ErrorKind::Invalid`] for a granule that is none, [`ErrorKind::Unsupported`] for an object that is
+    /// longer than addresses reach, in a forked child, and where no more mappings can be watched,
+    /// [`ErrorKind::Os`] where the kernel has no addresses.
     pub fn map(self, store: impl Store + 'static) -> Result<Paged> {
-        let (mapped, range) = self.mapped(Arc::new(store), Way::Read)?;
+        let (mapped, range) = self.mapped(store.name(), Arc::new(store), Way::Read)?;
         Ok(Paged::new(mapped, range))
     }
 
@@ -160,7 +171,7 @@ impl MapOptions<'_> {
             return Err(Error::new(ErrorKind::ReadOnly, "map", store.name(), reason)
                 .advice("map it private, or for reading"));
         }
-        let (mapped, range) = self.mapped(Arc::new(store), Way::Shared)?;
+        let (mapped, range) = self.mapped(store.name(), Arc::new(store), Way::Shared)?;
         Ok(PagedMut::new(mapped, range))
     }
 
@@ -177,8 +188,9 @@ impl MapOptions<'_> {
     /// # Errors
     /// As [`map`](Self::map); [`ErrorKind::Fault`] where no temporary file can be made.
     pub fn private(self, store: impl Store + 'static) -> Result<PagedMut> {
+        let name = store.name();
         let over = Arc::new(over_temporary_file(store, self.spill.as_deref())?);
-        let (mapped, range) = self.mapped(over, Way::Private)?;
+        let (mapped, range) = self.mapped(name, over, Way::Private)?;
         Ok(PagedMut::new(mapped, range))
     }
 
@@ -190,45 +202,43 @@ impl MapOptions<'_> {
     /// # Errors
     /// As [`private`](Self::private).
     pub fn snapshot(self, store: impl Store + 'static) -> Result<Paged> {
+        let name = store.name();
         let over = Arc::new(over_temporary_file(store, self.spill.as_deref())?);
-        let (mapped, range) = self.mapped(over, Way::Snapshot)?;
+        let (mapped, range) = self.mapped(name, over, Way::Snapshot)?;
         Ok(Paged::new(mapped, range))
     }
 
-    pub(crate) fn mapped(
+    fn mapped(
         &self,
+        name: String,
         store: Arc<dyn Store>,
         way: Way,
     ) -> Result<(Arc<Mapped>, std::ops::Range<usize>)> {
-        let core = &self.pager.core;
-        if !core.is_here() {
-            return Err(Error::in_a_child("map", &store.name()));
+        if !self.pager.core.is_here() {
+            return Err(Error::in_a_child("map", &name));
         }
-        let pattern = self
-            .advice
-            .map(|advice| Pattern::of(advice).ok_or_else(|| unsupported(advice, &store.name())));
+        let pattern =
+            self.advice.map(|advice| Pattern::of(advice).ok_or_else(|| unsupported(advice, &name)));
         let pattern = pattern.transpose()?;
-        let (mapped, range) = self.mapped_as(store, way, pattern)?;
+        let len = store.len().map_err(|error| Error::store("map", error))?;
+        let range = self.range_within(len, &name)?;
+        let identity = store.identity().filter(|_| matches!(way, Way::Read | Way::Shared));
+        let capabilities = store.capabilities();
+        // The store is asked for nothing more: from here on locks are held.
+        let asked = Asked { name, store, capabilities, len, way, pattern };
+        let mapped = match identity {
+            Some(identity) => self.one_of_all(identity, asked)?,
+            None => Arc::new(Mapped::new(self.region(asked)?)),
+        };
         if let Some(pattern) = pattern {
             lock(&mapped.region().streams).pattern = pattern;
         }
         Ok((mapped, range))
     }
 
-    fn mapped_as(
-        &self,
-        store: Arc<dyn Store>,
-        way: Way,
-        pattern: Option<Pattern>,
-    ) -> Result<(Arc<Mapped>, std::ops::Range<usize>)> {
+    /// The mapping that an object has already, or a new one.
+    fn one_of_all(&self, identity: String, asked: Asked) -> Result<Arc<Mapped>> {
         let core = &self.pager.core;
-        let len = store.len().map_err(|error| Error::store("map", error))?;
-        let range = self.range_within(len, &store)?;
-        let Some(identity) = store.identity().filter(|_| matches!(way, Way::Read | Way::Shared))
-        else {
-            let mapped = Mapped::new(self.region(store, len, way, pattern)?);
-            return Ok((Arc::new(mapped), range));
-        };
         // Of another length it is another object. If this is the last handle, it closes the mapping, for
         // which the lock must be free.
         let _other;
@@ -245,9 +255,9 @@ impl MapOptions<'_> {
                 known => break (objects, known),
             }
         };
-        let mapped = match known {
-            Some(mapped) if mapped.region().len == len => {
-                if way == Way::Shared && !mapped.region().make_writable(store) {
+        Ok(match known {
+            Some(mapped) if mapped.region().len == asked.len => {
+                if asked.way == Way::Shared && !mapped.region().make_writable(asked.store) {
                     let name = mapped.region().name.as_str();
                     let reason = "slices of it may be in use";
                     return Err(Error::new(ErrorKind::NotStable, "map", name, reason)
@@ -257,18 +267,17 @@ impl MapOptions<'_> {
             }
             other => {
                 _other = other;
-                let mapped = Arc::new(Mapped::new(self.region(store, len, way, pattern)?));
+                let mapped = Arc::new(Mapped::new(self.region(asked)?));
                 objects.retain(|_, object| object.closed.load(Ordering::Acquire) == 0);
                 let object =
                     Object { mapped: Arc::downgrade(&mapped), closed: mapped.closed.clone() };
                 objects.insert(identity, object);
                 mapped
             }
-        };
-        Ok((mapped, range))
+        })
     }
 
-    fn range_within(&self, len: u64, store: &Arc<dyn Store>) -> Result<std::ops::Range<usize>> {
+    fn range_within(&self, len: u64, name: &str) -> Result<std::ops::Range<usize>> {
         let end = match self.length {
             Some(length) => self.offset.checked_add(length as u64),
             None => Some(len.max(self.offset)),
@@ -282,17 +291,11 @@ impl MapOptions<'_> {
                 None => format!("offset {} does", self.offset),
             };
             let reason = format!("{asked} not lie within its {len} bytes");
-            Error::new(ErrorKind::OutOfRange, "map", store.name(), reason)
+            Error::new(ErrorKind::OutOfRange, "map", name, reason)
         })
     }
 
-    fn region(
-        &self,
-        store: Arc<dyn Store>,
-        len: u64,
-        way: Way,
-        pattern: Option<Pattern>,
-    ) -> Result<(Arc<Region>, folio::pagehook::PageHook)> {
+    fn region(&self, asked: Asked) -> Result<(Arc<Region>, folio::pagehook::PageHook)> {
         let core = &self.pager.core;
         let limit = core.budget.limit_bytes();
         let granule = match self.granule_bytes {
@@ -302,9 +305,9 @@ impl MapOptions<'_> {
             Some(bytes) => {
                 let reason =
                     format!("a granule of {bytes} bytes is no power of two, 4096 to 2097152");
-                return Err(Error::new(ErrorKind::Invalid, "map", store.name(), reason));
+                return Err(Error::new(ErrorKind::Invalid, "map", asked.name, reason));
             }
-            None => self.best_granule(&store, len, limit, pattern),
+            None => self.best_granule(&asked, limit),
         };
         let pinned = lock(&core.ledger).pinned_bytes;
         if 4 * granule as u64 > limit - pinned.min(limit)
@@ -316,11 +319,12 @@ impl MapOptions<'_> {
                     "{pinned} of {limit} bytes are pinned, which leaves too few for granules of {granule}"
                 ),
             };
-            return Err(Error::new(ErrorKind::Budget, "map", store.name(), reason)
+            return Err(Error::new(ErrorKind::Budget, "map", asked.name, reason)
                 .advice("raise the budget, or take smaller granules"));
         }
+        let Asked { name, store, capabilities, len, way, .. } = asked;
         let spill = self.spill.clone();
-        Region::new(core, Plan { store, granule, len, way, spill })
+        Region::new(core, Plan { store, name, capabilities, granule, len, way, spill })
     }
 
     /// Each resident granule may be mappings of its own, of which the kernel gives a process 65,530.
@@ -332,16 +336,10 @@ impl MapOptions<'_> {
         }
     }
 
-    fn best_granule(
-        &self,
-        store: &Arc<dyn Store>,
-        len: u64,
-        limit: u64,
-        pattern: Option<Pattern>,
-    ) -> usize {
+    fn best_granule(&self, asked: &Asked, limit: u64) -> usize {
         let below = |bytes: u64| 1_u64 << bytes.max(1).ilog2();
-        let capabilities = store.capabilities();
-        let granule = match (pattern, capabilities.cost()) {
+        let capabilities = &asked.capabilities;
+        let granule = match (asked.pattern, capabilities.cost()) {
             (Some(Pattern::Sequential), _) => RUN_BYTES as u64,
             (Some(Pattern::Random), Cost::Memory | Cost::Local) => {
                 u64::from(capabilities.alignment_bytes())
@@ -349,7 +347,7 @@ impl MapOptions<'_> {
             _ => u64::from(capabilities.granule_bytes()),
         };
         let granule = granule.max(self.least_granule(limit) as u64);
-        let whole = len.max(1).checked_next_power_of_two().unwrap_or(u64::MAX);
+        let whole = asked.len.max(1).checked_next_power_of_two().unwrap_or(u64::MAX);
         let free = limit - lock(&self.pager.core.ledger).pinned_bytes.min(limit);
         let most = below(free / 8).min(whole);
         granule.min(most).clamp(PAGE as u64, RUN_BYTES as u64) as usize

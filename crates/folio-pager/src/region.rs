@@ -80,6 +80,8 @@ pub(crate) struct Region {
 /// What a region is made from.
 pub(crate) struct Plan {
     pub(crate) store: Arc<dyn Store>,
+    pub(crate) name: String,
+    pub(crate) capabilities: Capabilities,
     pub(crate) granule: usize,
     pub(crate) len: u64,
     pub(crate) way: Way,
@@ -107,7 +109,7 @@ impl FillPage for Filler {
 
 impl Region {
     pub(crate) fn new(core: &Arc<Core>, plan: Plan) -> Result<(Arc<Self>, PageHook), Error> {
-        let name = plan.store.name();
+        let name = plan.name;
         let os = |errno| Error::os("map", name.as_str(), errno);
         let too_long = || {
             let reason = "it is longer than addresses reach";
@@ -129,7 +131,7 @@ impl Region {
         let region = Arc::new(Self {
             id,
             core: core.clone(),
-            capabilities: plan.store.capabilities(),
+            capabilities: plan.capabilities,
             writer: match plan.way {
                 Way::Shared | Way::Private => plan.store.clone().into(),
                 Way::Read | Way::Snapshot => OnceLock::new(),
@@ -321,6 +323,8 @@ impl Region {
                     if seen.state() == State::Broken {
                         self.forget(granule);
                     }
+                    // If its memory broke, somebody may have pinned it, and nobody writes to it.
+                    let write = write && seen.pins() == 0;
                     let why = Why::Touch { position, write };
                     return match (self.load(granule..granule + 1, why), copying) {
                         (Ok(()), _) => {

@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, Weak};
 
@@ -120,7 +121,15 @@ fn work(shared: &Shared) {
     }
 }
 
+/// A panic, of a store that is dropped with its last mapping for example, is nobody's error here.
 fn run(job: Job) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| carry_out(job))) {
+        // To drop it may panic again.
+        std::mem::forget(payload);
+    }
+}
+
+fn carry_out(job: Job) {
     match job {
         Job::Load { region, granules, marker, completion } => {
             let result = region.load_ahead(granules, marker);

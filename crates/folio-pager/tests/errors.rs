@@ -89,7 +89,7 @@ fn a_range_outside_the_store() {
     says(
         pager.options().offset(u64::MAX).length(2).snapshot(ram()),
         ErrorKind::OutOfRange,
-        "cannot map overlay of ram: 2 bytes from 18446744073709551615 on do not lie within its 10000 bytes",
+        "cannot map ram: 2 bytes from 18446744073709551615 on do not lie within its 10000 bytes",
     );
     assert!(pager.options().offset(10_000).map(ram()).unwrap().is_empty());
 }
@@ -111,7 +111,7 @@ fn a_granule_of_which_the_budget_holds_no_two() {
     says(
         pager(100_000).options().granule(65536).private(Ram::fixed(pattern(MIB))),
         ErrorKind::Budget,
-        "cannot map overlay of ram: a budget of 100000 bytes holds no two granules of 65536: raise the \
+        "cannot map ram: a budget of 100000 bytes holds no two granules of 65536: raise the \
          budget, or take smaller granules",
     );
 }

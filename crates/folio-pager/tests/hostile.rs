@@ -108,7 +108,6 @@ fn a_store_that_claims_to_have_read_more_than_was_asked_for() {
 }
 
 #[test]
-#[ignore = "Region::read asks whether read_full_at returned less than was asked for, not whether it returned more"]
 fn a_store_that_claims_to_have_read_more_in_a_way_of_its_own() {
     for read in TOO_MANY {
         let pager = pager(MIB as u64);
@@ -304,7 +303,6 @@ impl Drop for Bomb {
 }
 
 #[test]
-#[ignore = "SIGABRT: what a store panicked with is dropped outside catch_unwind, in a signal handler"]
 fn a_store_whose_panic_panics() {
     apart("a_store_whose_panic_panics", || {
         let store = Hostile::new(|method| {
@@ -495,7 +493,6 @@ impl Store for Clinging {
 }
 
 #[test]
-#[ignore = "hangs: a thread of the pager ends with the panic where it drops the last of a region, and counts on"]
 fn a_store_that_panics_when_it_is_dropped() {
     apart("a_store_that_panics_when_it_is_dropped", || {
         let pager = pager(16 << 20);

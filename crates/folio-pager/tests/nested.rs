@@ -125,7 +125,6 @@ fn a_store_that_reads_another_mapping_of_its_pager() {
 }
 
 #[test]
-#[ignore = "the granule that a thread has touched last is held for it (crate::turns), against its own nested load"]
 fn a_store_that_reads_another_mapping_in_two_granules() {
     let _watchdog = watched("reads another in two granules");
     check_another(Cost::Local, by_copying, 1, 8192);
@@ -198,7 +197,6 @@ fn a_store_that_maps_another_one_when_it_is_used() {
 }
 
 #[test]
-#[ignore = "hangs: a store is asked for its name and its capabilities while Core::objects is locked"]
 fn a_store_that_maps_another_one_when_it_is_asked_what_it_is() {
     apart("a_store_that_maps_another_one_when_it_is_asked_what_it_is", || {
         check_mapping_another(&[Method::Name, Method::Capabilities]);

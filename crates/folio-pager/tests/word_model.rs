@@ -115,7 +115,6 @@ fn a_write_that_races_with_an_eviction_is_not_lost() {
 }
 
 #[test]
-#[ignore = "Region::claim_clean asks whether the granule is dirty before it claims it: a load for a write may end between"]
 fn a_write_that_races_with_an_eviction_on_request_is_not_lost() {
     let evict: fn(&Granule) = Granule::evict_range;
     for manner in [PLAIN, WHOLE] {
@@ -230,7 +229,6 @@ fn that_bytes_have_been_kept_is_not_forgotten() {
 }
 
 #[test]
-#[ignore = "Region::attend loads for a write though the granule, whose memory broke, is pinned"]
 fn what_is_pinned_is_not_written_even_if_its_memory_breaks() {
     let pins: fn(&Granule) = |granule| {
         let _pin = granule.pin();

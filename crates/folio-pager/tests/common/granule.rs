@@ -232,6 +232,7 @@ impl Granule {
                     if self.word.claim(seen.state(), State::Loading).is_err() {
                         continue;
                     }
+                    let write = write && seen.pins() == 0;
                     return self.load(write).or_else(|()| self.failed(copying));
                 }
                 State::Loading | State::Evicting => self.wait(seen),
@@ -489,9 +490,9 @@ impl Granule {
     pub(crate) fn evict_range(&self) {
         self.flush();
         let claimed = {
-            let _ledger = self.ledger();
+            let ledger = self.ledger();
             let claim = |from| self.word.claim_unpinned(from, State::Evicting);
-            !self.word.seen().is_dirty()
+            ledger.entry.as_ref().is_some_and(|entry| !entry.units)
                 && claim(State::Resident).or_else(|_| claim(State::Standby)).is_ok()
         };
         if claimed {
