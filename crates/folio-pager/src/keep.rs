@@ -70,11 +70,11 @@ impl Region {
         if self.keeper.set(Arc::new(over)).is_err() {
             return Ok(());
         }
-        self.end_loads();
+        // What is still being evicted a slice could show, and it would not have been kept.
+        self.end(&[State::Loading, State::Evicting]);
         for granule in self.core.granules_of(self) {
             let key = self.key(granule);
             let mut ledger = lock(&self.core.ledger);
-            // What is being evicted is not there for a slice to show.
             if ledger.entry_of(key).is_some() {
                 ledger.soil(key, self.all_units());
                 self.word(granule).taint();
@@ -83,13 +83,13 @@ impl Region {
         Ok(())
     }
 
-    /// Returns when all loads that were under way have ended.
-    pub(crate) fn end_loads(&self) {
+    /// Returns when all operations that were under way, of these states, have ended.
+    pub(crate) fn end(&self, states: &[State]) {
         for granule in 0..self.granules() {
             let word = self.word(granule);
             loop {
                 let seen = word.seen();
-                if seen.state() != State::Loading {
+                if !states.contains(&seen.state()) {
                     break;
                 }
                 self.wait(word, seen);

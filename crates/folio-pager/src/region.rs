@@ -250,7 +250,7 @@ impl Region {
             return false;
         }
         if self.writer.set(store).is_ok() {
-            self.end_loads();
+            self.end(&[State::Loading]);
         }
         true
     }

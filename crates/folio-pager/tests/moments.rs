@@ -1,0 +1,113 @@
+//! What happens at awkward moments: while something is evicted, saved or made last, and a store is at it.
+
+#[path = "common/again.rs"]
+mod again;
+#[path = "common/mod.rs"]
+mod common;
+#[path = "common/hostile.rs"]
+mod hostile;
+#[path = "common/watchdog.rs"]
+mod watchdog;
+
+use std::sync::atomic::Ordering::SeqCst;
+use std::sync::mpsc::channel;
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
+
+use common::{Ram, pattern};
+use folio::Advice;
+use folio_pager::{Budget, Paged, PagedMut, Pager};
+use folio_store::{MemoryStore, Store};
+use hostile::{Hostile, MIB, Method, watched};
+
+const PAGE: usize = 4096;
+const MOMENT: Duration = Duration::from_millis(300);
+
+/// Holds up whoever comes until it is opened.
+#[derive(Default)]
+struct Gate {
+    state: Mutex<(bool, usize)>,
+    changed: Condvar,
+}
+
+impl Gate {
+    fn pass(&self) {
+        let mut state = self.state.lock().unwrap();
+        state.1 += 1;
+        self.changed.notify_all();
+        drop(self.changed.wait_while(state, |(open, _)| !*open).unwrap());
+    }
+
+    fn open(&self) {
+        self.state.lock().unwrap().0 = true;
+        self.changed.notify_all();
+    }
+
+    fn wait_for_somebody(&self) {
+        let state = self.state.lock().unwrap();
+        drop(self.changed.wait_while(state, |(_, there)| *there == 0).unwrap());
+    }
+}
+
+/// So many pages, of which none is saved before room is needed.
+fn lazy(pages: usize) -> Pager {
+    Pager::new(Budget::bytes((pages * PAGE) as u64).dirty_bytes(1 << 40)).unwrap()
+}
+
+fn writable(pager: &Pager, store: impl Store + 'static) -> PagedMut {
+    pager.options().granule(PAGE).advice(Advice::Random).shared(store).unwrap()
+}
+
+/// A store whose writes wait at a gate.
+fn slow_to_write() -> (Hostile, Arc<Gate>) {
+    let gate = Arc::new(Gate::default());
+    let closed = gate.clone();
+    let wait = move |method| {
+        if method == Method::Write {
+            closed.pass();
+        }
+    };
+    (Hostile::new(wait), gate)
+}
+
+/// Half of what a pager of 128 pages has, in one granule.
+fn large(pager: &Pager) -> Paged {
+    pager.options().granule(64 * PAGE).map(MemoryStore::fixed(pattern(MIB))).unwrap()
+}
+
+#[test]
+fn a_slice_of_what_is_being_evicted_does_not_change_when_the_store_fails() {
+    let _watchdog = watched("a slice of what is being evicted");
+    let pager = lazy(128);
+    let store = Ram::fixed(pattern(MIB));
+    let map = pager.options().granule(PAGE).advice(Advice::Random).map(store.clone()).unwrap();
+    let (other, gate) = slow_to_write();
+    let (other, large) = (writable(&pager, other), large(&pager));
+    for page in 0..55 {
+        map.read_at(page * PAGE, &mut [0]).unwrap();
+        other.write_at(page * PAGE, &[1]).unwrap();
+    }
+    std::thread::scope(|scope| {
+        // Takes half of each: those of the first wait to be dropped until those of the other are written.
+        let touch = scope.spawn(|| large.read_at(0, &mut [0]));
+        gate.wait_for_somebody();
+        let (seen, early) = channel();
+        let (map, touched) = (&map, Arc::new(Gate::default()));
+        let dropped = touched.clone();
+        let reader = scope.spawn(move || {
+            let slice = map.as_slice().unwrap();
+            let before = slice[5];
+            seen.send(()).unwrap();
+            dropped.pass();
+            (before, std::hint::black_box(slice)[5])
+        });
+        // It may wait for what is evicted.
+        let _ = early.recv_timeout(MOMENT);
+        store.0.failing.store(true, SeqCst);
+        gate.open();
+        touch.join().unwrap().unwrap();
+        touched.open();
+        let (before, after) = reader.join().unwrap();
+        assert_eq!(before, after);
+    });
+}
