@@ -244,9 +244,10 @@ impl Region {
     }
 
     /// Makes a region writable whose pages have all been protected so far. Not while slices of it may
-    /// be about. Returns when no load is under way that takes it for read-only.
+    /// be about, nor where what they showed is kept: changes would go there, and not to the store.
+    /// Returns when no load is under way that takes it for read-only.
     pub(crate) fn make_writable(&self, store: Arc<dyn Store>) -> bool {
-        if self.sliced.load(Acquire) {
+        if self.sliced.load(Acquire) || self.keeps() {
             return false;
         }
         if self.writer.set(store).is_ok() {

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use common::{Ram, pattern};
 use folio::Advice;
-use folio_pager::{Budget, Paged, PagedMut, Pager};
+use folio_pager::{Budget, ErrorKind, Paged, PagedMut, Pager};
 use folio_store::{MemoryStore, Store};
 use hostile::{Hostile, MIB, Method, watched};
 
@@ -110,4 +110,23 @@ fn a_slice_of_what_is_being_evicted_does_not_change_when_the_store_fails() {
         let (before, after) = reader.join().unwrap();
         assert_eq!(before, after);
     });
+}
+
+#[test]
+fn what_is_written_after_slices_are_gone_is_in_the_store_or_refused() {
+    let pager = lazy(128);
+    let store = Hostile::new(|_| ());
+    let mut map = pager.options().granule(PAGE).map(store.clone()).unwrap();
+    assert_eq!(map.as_slice().unwrap()[PAGE], pattern(MIB)[PAGE]);
+    assert!(map.retry());
+    match pager.options().shared(store.clone()) {
+        Ok(written) => {
+            written.write_at(PAGE, b"hello").unwrap();
+            written.flush(..).unwrap();
+            let mut found = [0; 5];
+            store.inner.read_full_at(&mut found, PAGE as u64).unwrap();
+            assert_eq!(&found, b"hello");
+        }
+        Err(error) => assert_eq!(error.kind(), ErrorKind::NotStable),
+    }
 }
