@@ -315,6 +315,15 @@ pub(crate) struct Syncs {
     lost: u64,
 }
 
+impl Syncs {
+    /// A sync failed: what has been evicted since the last one that was good may be lost.
+    fn lose_since(&mut self, good: u64) {
+        if self.gone > good {
+            self.lost = self.gone;
+        }
+    }
+}
+
 impl Region {
     /// Has the store make everything last that was written to it. If it fails, what was written since the
     /// last success is dirty again, as far as it is there.
@@ -338,11 +347,11 @@ impl Region {
                 Err(self.fault_at(&(0..self.granules()), error))
             }
             Err(error) => {
-                if syncs.gone > before {
-                    syncs.lost = syncs.gone;
-                }
+                syncs.lose_since(before);
                 drop(syncs);
                 self.soil_again(before);
+                // What was being evicted meanwhile could not be made dirty again.
+                lock(&self.syncs).lose_since(before);
                 Err(self.fault_at(&(0..self.granules()), error))
             }
         }

@@ -9,7 +9,7 @@ mod hostile;
 #[path = "common/watchdog.rs"]
 mod watchdog;
 
-use std::sync::atomic::Ordering::SeqCst;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
@@ -129,4 +129,42 @@ fn what_is_written_after_slices_are_gone_is_in_the_store_or_refused() {
         }
         Err(error) => assert_eq!(error.kind(), ErrorKind::NotStable),
     }
+}
+
+#[test]
+fn what_is_evicted_while_a_sync_fails_is_told_for_ever() {
+    let _watchdog = watched("evicted while a sync fails");
+    let pager = lazy(128);
+    let (sync, fails) = (Arc::new(Gate::default()), Arc::new(AtomicBool::new(true)));
+    let store = {
+        let (sync, fails) = (sync.clone(), fails.clone());
+        Hostile::new(move |method| {
+            if method == Method::Sync {
+                sync.pass();
+                assert!(!fails.load(SeqCst), "told to");
+            }
+        })
+    };
+    let map = writable(&pager, store);
+    let (other, write) = slow_to_write();
+    let (other, large) = (writable(&pager, other), large(&pager));
+    for page in 0..55 {
+        map.write_at(page * PAGE, &[1]).unwrap();
+        other.write_at(page * PAGE, &[1]).unwrap();
+    }
+    std::thread::scope(|scope| {
+        let flush = scope.spawn(|| map.flush(..));
+        sync.wait_for_somebody();
+        let touch = scope.spawn(|| large.read_at(0, &mut [0]));
+        write.wait_for_somebody();
+        sync.open();
+        // The flush goes on until it waits for what is evicted.
+        std::thread::sleep(MOMENT);
+        write.open();
+        touch.join().unwrap().unwrap();
+        assert!(flush.join().unwrap().is_err());
+    });
+    fails.store(false, SeqCst);
+    let error = map.flush(..).unwrap_err().to_string();
+    assert!(error.contains("an earlier sync failed"), "{error}");
 }
