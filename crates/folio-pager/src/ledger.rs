@@ -66,7 +66,8 @@ pub(crate) struct Ledger {
     pub(crate) charged: u64,
     /// Loads and evictions under way, after which there may be room.
     pub(crate) under_way: usize,
-    /// Of those, how many wait for room themselves, through their stores ([`crate::asking`]).
+    /// Of those, how many wait for room themselves, through their stores ([`crate::asking`]), or for those
+    /// who help them to save ([`crate::save::Saving`]).
     pub(crate) stuck: usize,
     pub(crate) turn: Option<Turn>,
     pub(crate) policy: Box<dyn Policy>,

@@ -10,13 +10,13 @@
 
 use std::collections::VecDeque;
 use std::ops::Range;
-use std::sync::atomic::AtomicU32;
-use std::sync::atomic::Ordering::{AcqRel, Acquire};
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
+use std::sync::atomic::{AtomicU32, AtomicUsize};
 use std::sync::{Arc, Mutex};
 
 use folio_store::{Cost, Error as StoreError, ErrorKind as StoreErrorKind};
 
-use crate::asking::asking;
+use crate::asking::{asking, held};
 use crate::core::Core;
 use crate::error::Fault;
 use crate::evict::Claimed;
@@ -48,8 +48,8 @@ impl Core {
         for _ in 1..threads {
             self.workers.push(Job::Help(core.clone(), saving.clone()));
         }
-        saving.work(self, |_| ());
-        saving.outcome()
+        saving.work(self, false);
+        saving.outcome(self)
     }
 
     /// Puts neighbours together that can be written at once.
@@ -194,24 +194,35 @@ impl Core {
 
 /// Runs that several threads save. Whoever needs them saved works too, so that they are even if nobody
 /// comes to help.
+///
+/// Lock order: the ledger, `runs`.
 pub(crate) struct Saving {
     runs: Mutex<VecDeque<Vec<Claimed>>>,
-    /// Runs that have not been saved yet.
+    /// Runs that have not been saved yet; changed under the ledger's lock.
     left: AtomicU32,
+    /// Operations that wait for those who help, as they count in [`Ledger::stuck`](crate::ledger::Ledger);
+    /// used under the ledger's lock.
+    stuck: AtomicUsize,
     saved: Mutex<(Vec<Claimed>, Option<StoreError>)>,
 }
 
 impl Saving {
     fn new(runs: VecDeque<Vec<Claimed>>) -> Self {
         let left = AtomicU32::new(runs.len() as u32);
-        Self { runs: Mutex::new(runs), left, saved: Mutex::default() }
+        let (runs, stuck) = (Mutex::new(runs), AtomicUsize::new(0));
+        Self { runs, left, stuck, saved: Mutex::default() }
     }
 
-    /// Saves what nobody has begun with, `around` telling when a run begins and ends.
-    fn work(&self, core: &Core, around: impl Fn(bool)) {
+    /// Saves what nobody has begun with. What a thread does that has come to help is an operation of its
+    /// own in the ledger.
+    fn work(&self, core: &Core, helps: bool) {
         loop {
-            let Some(run) = lock(&self.runs).pop_front() else { return };
-            around(true);
+            let run = {
+                let mut ledger = lock(&core.ledger);
+                let Some(run) = lock(&self.runs).pop_front() else { return };
+                ledger.under_way += usize::from(helps);
+                run
+            };
             let result = core.save_or_settle(run);
             {
                 let mut saved = lock(&self.saved);
@@ -220,26 +231,32 @@ impl Saving {
                     Err(error) => saved.1 = Some(error),
                 }
             }
-            around(false);
+            let mut ledger = lock(&core.ledger);
+            ledger.under_way -= usize::from(helps);
             if self.left.fetch_sub(1, AcqRel) == 1 {
+                ledger.stuck -= self.stuck.swap(0, Relaxed);
+                drop(ledger);
                 sys::wake(&self.left);
             }
         }
     }
 
-    /// By a thread that has come to help: what it does is an operation of its own in the ledger.
+    /// By a thread that has come to help.
     pub(crate) fn help(&self, core: &Core) {
-        self.work(core, |begins| {
-            let mut ledger = lock(&core.ledger);
-            match begins {
-                true => ledger.under_way += 1,
-                false => ledger.under_way -= 1,
-            }
-        });
+        self.work(core, true);
     }
 
-    /// What became of the runs, once all have been saved.
-    fn outcome(&self) -> (Vec<Claimed>, Option<StoreError>) {
+    /// What became of the runs, once all have been saved. Until then nothing that this thread has under way
+    /// makes room: whoever helps and finds that there is none must not wait for it.
+    fn outcome(&self, core: &Core) -> (Vec<Claimed>, Option<StoreError>) {
+        {
+            let mut ledger = lock(&core.ledger);
+            if self.left.load(Acquire) > 0 {
+                let stuck = held(core) + 1;
+                self.stuck.store(stuck, Relaxed);
+                ledger.stuck += stuck;
+            }
+        }
         loop {
             match self.left.load(Acquire) {
                 0 => return core::mem::take(&mut *lock(&self.saved)),

@@ -9,7 +9,7 @@ mod hostile;
 #[path = "common/watchdog.rs"]
 mod watchdog;
 
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
@@ -18,7 +18,7 @@ use common::{Ram, pattern};
 use folio::Advice;
 use folio_pager::{Budget, ErrorKind, Paged, PagedMut, Pager};
 use folio_store::{MemoryStore, Store};
-use hostile::{Hostile, MIB, Method, watched};
+use hostile::{Hostile, MIB, Method, fixed, watched};
 
 const PAGE: usize = 4096;
 const MOMENT: Duration = Duration::from_millis(300);
@@ -167,4 +167,32 @@ fn what_is_evicted_while_a_sync_fails_is_told_for_ever() {
     fails.store(false, SeqCst);
     let error = map.flush(..).unwrap_err().to_string();
     assert!(error.contains("an earlier sync failed"), "{error}");
+}
+
+#[test]
+fn threads_that_save_for_each_other_and_need_room_for_it_go_on() {
+    let _watchdog = watched("need room to save");
+    let pager = lazy(63);
+    let armed = Arc::new(AtomicBool::new(false));
+    let read = {
+        let (armed, map) = (armed.clone(), fixed(&pager));
+        map.advise(.., Advice::Random).unwrap();
+        let next = AtomicUsize::new(0);
+        Hostile::new(move |method| {
+            if method == Method::Write && armed.load(SeqCst) {
+                // Each a page of its own.
+                let page = next.fetch_add(1, SeqCst) % 256;
+                let _ = map.read_at(page * PAGE, &mut [0]);
+            }
+        })
+    };
+    let map = writable(&pager, read);
+    for _ in 0..10 {
+        armed.store(false, SeqCst);
+        for page in 0..63 {
+            map.write_at(2 * page * PAGE, &[1]).unwrap();
+        }
+        armed.store(true, SeqCst);
+        map.flush(..).unwrap();
+    }
 }
