@@ -136,7 +136,7 @@ impl Region {
                 ledger.soil(self.key(granule), self.all_units());
             }
         }
-        let mut dirty = 0;
+        let mut dirty = None;
         if let (true, Why::Touch { position, .. }) = (write, why) {
             let (unit, addresses) = self.unit(position);
             ledger.soil(self.key(granules.start), unit);
@@ -145,7 +145,7 @@ impl Region {
                 // the write faults again.
                 let _ = unsafe { core.mechanism.unprotect(&addresses) };
             }
-            dirty = ledger.dirty_bytes;
+            dirty = Some(ledger.dirty_bytes);
         }
         let marker = standby.map(|(granule, slot)| {
             if let Some(entry) = ledger.entry_of(self.key(granule)) {
@@ -159,7 +159,9 @@ impl Region {
             self.settle(granule, state, write || self.arrives_dirty(granule));
         }
         core.room_again();
-        core.dirtied(dirty);
+        if let Some(bytes) = dirty {
+            core.dirtied(bytes);
+        }
         match ahead {
             true => self.count(|counters| &counters.prefetched, granules.len() as u64),
             false => self.count(|counters| &counters.loads, granules.len() as u64),

@@ -196,3 +196,23 @@ fn threads_that_save_for_each_other_and_need_room_for_it_go_on() {
         map.flush(..).unwrap();
     }
 }
+
+#[test]
+fn who_writes_too_much_is_held_up_whatever_is_read() {
+    let budget = Budget::bytes((256 * PAGE) as u64).dirty_bytes((16 * PAGE) as u64);
+    let pager = Pager::new(budget).unwrap();
+    let store = Hostile::new(|method| {
+        if method == Method::Write {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    });
+    let (map, other) = (writable(&pager, store), fixed(&pager));
+    other.advise(.., Advice::Random).unwrap();
+    let mut most = 0;
+    for page in 0..128 {
+        map.write_at(page * PAGE, &[1]).unwrap();
+        other.read_at(page * PAGE, &mut [0]).unwrap();
+        most = most.max(map.residency(..).unwrap().dirty_bytes);
+    }
+    assert!(most <= (48 * PAGE) as u64, "{} pages", most / PAGE as u64);
+}
