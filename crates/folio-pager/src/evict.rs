@@ -169,9 +169,28 @@ impl Core {
         Ok(())
     }
 
-    /// Gives charged bytes back.
-    pub(crate) fn credit(&self, bytes: u64) {
-        lock(&self.ledger).charged -= bytes;
+    /// Charges a granule of zeros that stand in. They cannot be evicted: so they count as pinned, and where
+    /// they would leave too little room for loads they are not charged.
+    pub(crate) fn charge_zeros(&self, region: &Region) -> bool {
+        let bytes = region.granule() as u64;
+        if !lock(&self.ledger).pin(bytes, self.budget.limit_bytes()) {
+            return false;
+        }
+        let charged = self.make_room(region, bytes).is_ok();
+        let mut ledger = lock(&self.ledger);
+        match charged {
+            true => ledger.under_way -= 1,
+            false => ledger.pinned_bytes -= bytes,
+        }
+        charged
+    }
+
+    pub(crate) fn credit_zeros(&self, bytes: u64) {
+        {
+            let mut ledger = lock(&self.ledger);
+            ledger.charged -= bytes;
+            ledger.pinned_bytes -= bytes;
+        }
         self.room_again();
     }
 

@@ -76,6 +76,7 @@ pub(crate) struct Ledger {
     pub(crate) dirty_bytes: u64,
     pub(crate) loads: u64,
     soils: u64,
+    /// Bytes that cannot be evicted: of pins, and of zeros that stand in.
     pub(crate) pinned_bytes: u64,
     frames: Vec<Option<Entry>>,
     free: Vec<Frame>,
@@ -132,6 +133,16 @@ impl Ledger {
     /// Bytes that must not be pinned, so that whatever is touched can be loaded.
     pub(crate) fn spare_bytes(&self) -> u64 {
         self.spare_bytes.values().copied().max().unwrap_or(0)
+    }
+
+    /// Counts bytes as pinned, if that leaves room for loads.
+    pub(crate) fn pin(&mut self, bytes: u64, limit: u64) -> bool {
+        let pinned = self.pinned_bytes.saturating_add(bytes);
+        let leaves_room = pinned.saturating_add(self.spare_bytes()) <= limit;
+        if leaves_room {
+            self.pinned_bytes = pinned;
+        }
+        leaves_room
     }
 
     pub(crate) fn region(&self, key: Key) -> Option<Arc<Region>> {

@@ -26,9 +26,8 @@ impl Pinned<'_> {
         let limit = region.core.budget.limit_bytes();
         {
             let mut ledger = lock(&region.core.ledger);
-            let spare = ledger.spare_bytes();
-            if ledger.pinned_bytes.saturating_add(bytes).saturating_add(spare) > limit {
-                let pinned = ledger.pinned_bytes;
+            if !ledger.pin(bytes, limit) {
+                let (pinned, spare) = (ledger.pinned_bytes, ledger.spare_bytes());
                 let reason = format!(
                     "{pinned} of {limit} bytes are pinned already, and {spare} stay free for loads"
                 );
@@ -37,7 +36,6 @@ impl Pinned<'_> {
                     .range(range.start as u64..range.end as u64)
                     .advice("raise the budget, or pin less"));
             }
-            ledger.pinned_bytes += bytes;
         }
         region.retry(&granules);
         let pinned = |upto: usize| Self {

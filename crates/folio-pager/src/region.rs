@@ -432,11 +432,7 @@ impl Region {
     fn zeros(&self, granule: usize, fault: Fault) -> PageOutcome {
         let addresses = self.addresses_of(&(granule..granule + 1));
         // Zeros that are written to become memory.
-        let charged =
-            self.is_writable() && self.core.make_room(self, self.granule() as u64).is_ok();
-        if charged {
-            lock(&self.core.ledger).under_way -= 1;
-        }
+        let charged = self.is_writable() && self.core.charge_zeros(self);
         // SAFETY: the addresses are the region's, and the word says that nobody else attends to them.
         let shown = unsafe { self.core.mechanism.zeros(addresses, self.is_writable()) };
         let shown = shown.is_ok();
@@ -486,7 +482,7 @@ impl Region {
     /// Forgets that a granule has failed.
     pub(crate) fn forget(&self, granule: usize) {
         if self.failures.remove(granule).is_some_and(|failure| failure.charged) {
-            self.core.credit(self.granule() as u64);
+            self.core.credit_zeros(self.granule() as u64);
         }
     }
 
@@ -547,7 +543,7 @@ impl Region {
         // hook is gone, and visitors are not let in any more.
         unsafe { self.core.mechanism.release(self.addresses.clone()) };
         self.core.forget_region(self);
-        self.core.credit((self.failures.charged() << self.granule_shift) as u64);
+        self.core.credit_zeros((self.failures.charged() << self.granule_shift) as u64);
     }
 
     /// How many bytes of granules are in memory.

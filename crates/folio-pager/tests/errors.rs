@@ -295,6 +295,23 @@ fn zeros_that_stand_in_are_not_flushed() {
 }
 
 #[test]
+fn zeros_that_stand_in_leave_room_for_others() {
+    let pager = pager(64 * 4096);
+    let store = Ram::new(pattern(1 << 20));
+    let map = pager.options().granule(4096).shared(store.clone()).unwrap();
+    let other = pager.options().granule(4096).map(Ram::fixed(pattern(1 << 20))).unwrap();
+    store.0.failing.store(true, SeqCst);
+    for at in (0..1 << 20).step_by(4096) {
+        // SAFETY: the mapping has that byte.
+        assert_eq!(unsafe { map.as_ptr().add(at).read_volatile() }, 0);
+    }
+    other.read_at(5000, &mut [0]).unwrap();
+    assert_eq!(other.pin(..200_000).unwrap_err().kind(), ErrorKind::Budget);
+    drop(map);
+    other.pin(..200_000).unwrap();
+}
+
+#[test]
 fn more_is_pinned_than_the_budget_holds() {
     let (map, _) = fixed();
     let _pin = map.pin(..100_000).unwrap();
