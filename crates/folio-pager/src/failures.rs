@@ -1,7 +1,8 @@
 //! What has failed in a region: granules that could not be loaded, and bytes that could not be written.
 //!
 //! A granule is noted here before its word says [`Failed`](crate::word::State::Failed) or
-//! [`Broken`](crate::word::State::Broken), and forgotten before the word says anything else.
+//! [`Broken`](crate::word::State::Broken), and forgotten before the granule is
+//! loaded again.
 
 use std::collections::BTreeMap;
 use std::ops::Range;

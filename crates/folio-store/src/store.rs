@@ -66,8 +66,9 @@ impl<'a> ReadRequest<'a> {
 /// A byte source. See the [module](self) for what it promises.
 ///
 /// Its methods run on threads that touched a page, inside a signal handler on that thread's stack:
-/// they may allocate, lock and block, must not touch a mapping of their own bytes, and must not hold a
-/// lock while they call code of the user's. A panic of theirs is a failure of what they were asked for.
+/// they may allocate, lock and block, must not touch a mapping of their own bytes (nor, in
+/// [`write_at`](Self::write_at), any of the pager that writes), and must not hold a lock while they call
+/// code of the user's. A panic of theirs is a failure of what they were asked for.
 pub trait Store: Send + Sync {
     /// What it is called in errors: a path, a URL, or a few words.
     fn name(&self) -> String;
