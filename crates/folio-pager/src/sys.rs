@@ -90,7 +90,8 @@ pub(crate) unsafe fn drop_pages(addresses: &Range<usize>) -> Result<(), Errno> {
 }
 
 /// Makes addresses as they were when they were reserved without access. Unlike pages that are dropped, pages
-/// that were moved here leave no record of their own in the kernel then, of which a process has 65,530.
+/// that were moved here leave no record of their own in the kernel then, of which a process has 65,530. Nor are
+/// they locked where the process locks its future memory.
 ///
 /// # Safety
 /// The addresses are the caller's, and nobody counts on their bytes.
@@ -100,6 +101,7 @@ pub(crate) unsafe fn vacate(addresses: &Range<usize>) -> Result<(), Errno> {
     unsafe {
         let start = pointer(addresses.start);
         rustix::mm::mmap_anonymous(start, addresses.len(), ProtFlags::empty(), flags)?;
+        let _ = rustix::mm::munlock(start, addresses.len());
         advise(addresses, Advice::LinuxDontFork)
     }
 }

@@ -273,3 +273,37 @@ fn more_pages_are_touched_than_the_kernel_has_mappings() {
     }
     map.check().unwrap();
 }
+
+/// Bytes that this process has locked in memory.
+fn locked_bytes() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmLck:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10
+}
+
+#[test]
+fn where_future_memory_is_locked_the_pager_locks_none_of_its_own() {
+    const TEST: &str = "where_future_memory_is_locked_the_pager_locks_none_of_its_own";
+    if again::part().is_none() {
+        let output = again::again(TEST, "locked").output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        return;
+    }
+    // SAFETY: what is locked is this process's.
+    if unsafe { libc::mlockall(libc::MCL_FUTURE) } != 0 {
+        eprintln!("skipped: {}", std::io::Error::last_os_error());
+        return;
+    }
+    let pager = Pager::new(Budget::bytes(16 << 20)).unwrap();
+    let map = match pager.options().granule(2 << 20).map(Many(64 << 20)) {
+        Ok(map) => map,
+        Err(error) => return eprintln!("skipped: may not lock so much: {error}"),
+    };
+    map.advise(.., folio::Advice::Random).unwrap();
+    let before = locked_bytes();
+    for at in (0..map.len()).step_by(2 << 20) {
+        assert_ne!(touch(&map, at), 0);
+    }
+    let after = locked_bytes();
+    assert!(after < before + (2 << 20), "{before} bytes, then {after}");
+}
