@@ -285,10 +285,9 @@ impl Core {
                 chosen.rest.push(claimed);
                 continue;
             }
-            if bytes >= missing {
-                extra += 1;
-            }
+            let enough = bytes >= missing;
             bytes += size;
+            let before = chosen.evict.len();
             match dirty {
                 true => chosen.save.push(claimed),
                 false => {
@@ -297,6 +296,9 @@ impl Core {
                     }
                     chosen.evict.push(claimed);
                 }
+            }
+            if enough {
+                extra += 1.max((chosen.evict.len() - before) as u64);
             }
         }
         chosen

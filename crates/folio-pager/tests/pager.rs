@@ -193,6 +193,19 @@ fn is_read_ahead(bytes: &[u8], stride: isize, pause: Duration) -> bool {
 }
 
 #[test]
+fn a_prefetch_evicts_little_more_than_it_needs() {
+    // So large that runs are huge pages, which are evicted as a whole.
+    let pager = pager(64 << 20);
+    let map = pager.options().granule(16384).map(Ram::fixed(vec![1; 128 << 20])).unwrap();
+    map.prefetch(..20 << 20).wait().unwrap();
+    let range = 64 << 20..112 << 20;
+    assert_eq!(map.prefetch(range.clone()).wait().unwrap(), range);
+    assert_eq!(map.residency(range).unwrap().resident_bytes, 48 << 20);
+    let evicted = map.statistics().evictions * map.granule_bytes() as u64;
+    assert!(evicted <= 16 << 20, "{evicted}");
+}
+
+#[test]
 fn a_run_is_read_ahead_in_every_direction() {
     let bytes = pattern(4 << 20);
     for stride in [1, -1, 3, -5] {
