@@ -18,7 +18,7 @@ use object_store::{
 };
 use url::Url;
 
-use crate::failure::Failure;
+use crate::failure::{Failure, innermost};
 use crate::fetch::Remote;
 use crate::options::ObjectOptions;
 use crate::profile;
@@ -224,7 +224,10 @@ fn azure(url: &Url, options: &ObjectOptions, retry: RetryConfig) -> Result<Conne
     if allow_http(endpoint.as_deref()) {
         builder = builder.with_allow_http(true);
     }
-    let client = builder.build().map_err(|error| unusable(&error))?;
+    let client = builder.build().map_err(|error| match account {
+        Some(_) => unusable(&error),
+        None => unusable(&error).advice("set AZURE_STORAGE_ACCOUNT_NAME to the storage account"),
+    })?;
     Ok((Arc::new(client), path, endpoint.or(account)))
 }
 
@@ -285,5 +288,5 @@ fn key(url: &Url) -> Result<Path, Failure> {
 
 /// What the client's builder says, without its type.
 fn unusable(error: &object_store::Error) -> Failure {
-    Failure::new(ErrorKind::Invalid, error.to_string())
+    Failure::new(ErrorKind::Invalid, innermost(error).0)
 }

@@ -154,12 +154,13 @@ fn without_credentials(error: &object_store::Error) -> Failure {
 
 fn no_credentials(words: String) -> Failure {
     Failure::new(ErrorKind::Denied, words).advice(
-        "set them in the environment or a profile, or open it anonymously if everyone may read it",
+        "set them in the environment or a profile; what everyone may read needs none with \
+         AWS_SKIP_SIGNATURE=true (or GOOGLE_…, AZURE_…)",
     )
 }
 
 /// The words of the deepest cause, and the kind of the HTTP error on the way.
-fn innermost(error: &object_store::Error) -> (String, Option<HttpErrorKind>) {
+pub(crate) fn innermost(error: &object_store::Error) -> (String, Option<HttpErrorKind>) {
     let mut kind = None;
     let mut words = error.to_string();
     let mut source = error.source();

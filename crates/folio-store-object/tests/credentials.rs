@@ -142,6 +142,28 @@ fn without_credentials_the_error_says_where_to_put_them() {
 }
 
 #[test]
+fn without_credentials_the_error_says_how_to_do_without() {
+    let fake = Fake::new();
+    fake.put("/bucket/key", Object::new(b"hello", "v1"));
+    let endpoint = fake.url("");
+    let mut environment =
+        vec![("AWS_ENDPOINT_URL", &*endpoint), ("AWS_METADATA_ENDPOINT", "http://127.0.0.1:1")];
+    let error = open("s3://bucket/key", &environment).unwrap_err();
+    let way_out = ("AWS_SKIP_SIGNATURE", "true");
+    assert!(error.contains(&format!("{}={}", way_out.0, way_out.1)), "{error}");
+    environment.push(way_out);
+    open("s3://bucket/key", &environment).unwrap();
+    assert_eq!(fake.requests()[0].header("authorization"), None);
+}
+
+#[test]
+fn azure_without_an_account_says_which_variable_names_it() {
+    let error = open("az://bucket/key", &[]).unwrap_err();
+    assert!(error.contains("set AZURE_STORAGE_ACCOUNT_NAME"), "{error}");
+    assert!(!error.contains("Generic"), "{error}");
+}
+
+#[test]
 fn google_and_azure_read_their_environment() {
     let fake = Fake::new();
     fake.put("/bucket/key", Object { version: None, ..Object::new(b"hello", "v1") });
