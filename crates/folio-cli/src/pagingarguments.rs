@@ -131,7 +131,7 @@ impl Map {
         if matches!(place, Place::Process(_)) && (self.offset.is_none() || self.length.is_none()) {
             return Err(format!(
                 "{source} is mapped in part only: choose an address and a length with --offset and \
-                 --length"
+                 --length (proc_pid_maps(5) lists what there is)"
             ));
         }
         Ok(())
