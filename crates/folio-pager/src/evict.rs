@@ -24,10 +24,11 @@ use crate::ledger::{Key, Ledger, SPARED};
 use crate::lock;
 use crate::mechanism::is_huge;
 use crate::policy::Verdict;
-use crate::region::{Region, Visit};
+use crate::region::Region;
 use crate::slots::Slot;
 use crate::sys::{self, HUGE};
 use crate::turns::{HOLD, Hold, Seeker};
+use crate::visit::Visit;
 use crate::word::State;
 
 /// Granules evicted at a time, at most.
@@ -167,6 +168,16 @@ impl Core {
             }
         }
         Ok(())
+    }
+
+    /// Charges bytes if there is room for them now.
+    pub(crate) fn charge_if_room(&self, bytes: u64) -> bool {
+        let mut ledger = lock(&self.ledger);
+        let there_is = ledger.charged + bytes <= self.budget.limit_bytes();
+        if there_is {
+            ledger.charged += bytes;
+        }
+        there_is
     }
 
     /// Charges a granule of zeros that stand in. They cannot be evicted: so they count as pinned, and where

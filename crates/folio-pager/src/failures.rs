@@ -7,8 +7,8 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Mutex;
-use std::sync::atomic::AtomicU32;
-use std::sync::atomic::Ordering::{AcqRel, Acquire};
+use std::sync::atomic::Ordering::{AcqRel, Acquire, SeqCst};
+use std::sync::atomic::{AtomicU32, AtomicU64};
 
 use crate::error::Fault;
 use crate::lock;
@@ -26,6 +26,8 @@ pub(crate) struct Failure {
 #[derive(Debug, Default)]
 pub(crate) struct Failures {
     count: AtomicU32,
+    /// Times that zeros have stood in, or were about to.
+    zeros: AtomicU64,
     record: Mutex<Record>,
 }
 
@@ -42,6 +44,16 @@ impl Failures {
     /// Whether any granule has failed.
     pub(crate) fn any(&self) -> bool {
         self.count.load(Acquire) > 0
+    }
+
+    /// To be called before zeros stand in.
+    pub(crate) fn zeros_appear(&self) {
+        self.zeros.fetch_add(1, SeqCst);
+    }
+
+    /// How often zeros have stood in: whoever copies sees by it whether there may be some in the copy.
+    pub(crate) fn zeros(&self) -> u64 {
+        self.zeros.load(SeqCst)
     }
 
     pub(crate) fn insert(&self, granule: usize, failure: Failure) {

@@ -14,8 +14,9 @@
 //!         Ok(1 << 40)
 //!     }
 //!     fn read_at(&self, buf: &mut [u8], offset: u64) -> folio_store::Result<usize> {
-//!         buf.iter_mut().zip(offset..).for_each(|(byte, offset)| *byte = offset as u8);
-//!         Ok(buf.len())
+//!         let count = buf.len().min((1_u64 << 40).saturating_sub(offset) as usize);
+//!         buf[..count].iter_mut().zip(offset..).for_each(|(byte, offset)| *byte = offset as u8);
+//!         Ok(count)
 //!     }
 //!     fn capabilities(&self) -> Capabilities {
 //!         Capabilities::new(Cost::Memory).fixed_version(true)
@@ -77,6 +78,7 @@ mod statistics;
 mod sync;
 mod sys;
 mod turns;
+mod visit;
 mod word;
 mod workers;
 

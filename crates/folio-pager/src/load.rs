@@ -10,6 +10,7 @@
 
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use folio_store::{Error as StoreError, ErrorKind as StoreErrorKind};
 
@@ -64,7 +65,7 @@ impl Region {
         let range = self.bytes_of(granules);
         let len = granules.len() * self.granule();
         if marked
-            || self.capabilities.touches_mappings()
+            || self.touches_mappings.load(Relaxed)
             || !self.core.mechanism.can_copy()
             || (range.end - range.start) as usize != len
         {
@@ -269,8 +270,11 @@ impl Region {
             return Ok((None, installed));
         };
         let standby = core.slots.take(self.granule())?;
-        install(granules.start..marker)?;
-        install(marker + 1..granules.end)?;
+        let both = install(granules.start..marker).and_then(|()| install(marker + 1..granules.end));
+        if let Err(errno) = both {
+            core.slots.give(standby, false);
+            return Err(errno);
+        }
         // SAFETY: both slots are ours.
         let shifted = unsafe {
             let from = part(&(marker..marker + 1));
@@ -333,7 +337,7 @@ impl Region {
     ) -> Result<R, StoreError> {
         let request = std::panic::AssertUnwindSafe(request);
         let answer = || std::panic::catch_unwind(request);
-        let answer = match self.capabilities.touches_mappings() {
+        let answer = match self.touches_mappings.load(Relaxed) {
             false => answer(),
             true => sys::nested(answer),
         };
@@ -363,18 +367,18 @@ impl Region {
         let from = slot.first(self.granule());
         // For as long as both the slot and the addresses have pages, the memory is charged once only.
         let room = self.granule() as u64;
+        // It is not waited for: whoever makes room may wait for this granule.
         let copies = core.mechanism.copies(self.granule(), self.manner());
-        let charged = copies && core.make_room(self, room).is_ok();
+        let charged = copies && core.charge_if_room(room);
         // SAFETY: the slot is ours, and so are the addresses, whose pages are missing.
         let result = unsafe {
             let arrival = if self.is_writable() { Arrival::Protected } else { Arrival::Unwritten };
-            let how = if copies { Installed::Copied } else { Installed::Moved };
+            let how = if charged { Installed::Copied } else { Installed::Moved };
             core.mechanism.install(from, to, arrival, how)
         };
         if charged {
-            let mut ledger = lock(&core.ledger);
-            ledger.under_way -= 1;
-            ledger.charged -= room;
+            lock(&core.ledger).charged -= room;
+            core.room_again();
         }
         match result {
             Ok(installed) => {

@@ -278,7 +278,11 @@ impl Mechanism {
                         .and_then(|()| sys::remap(from.clone(), slot.start))
                         .and_then(|()| {
                             sys::protect(&slot, readable_writable()).inspect_err(|_| {
-                                let _ = sys::remap(slot.clone(), from.start);
+                                // Nobody else has the bytes.
+                                let mut patience = Patience::default();
+                                while sys::remap(slot.clone(), from.start).is_err() {
+                                    patience.pause();
+                                }
                             })
                         });
                     let _ = match taken {

@@ -140,22 +140,27 @@ macro_rules! mapping {
                 let region = self.region();
                 let granules = region.granules_of(&range);
                 region.retry(&granules);
-                let mut done = 0;
                 loop {
-                    done += self.mapped.hook.read_at(range.start + done, &mut buf[done..]);
-                    if done == buf.len() {
-                        break;
+                    let zeros = region.failures.zeros();
+                    let mut done = 0;
+                    loop {
+                        done += self.mapped.hook.read_at(range.start + done, &mut buf[done..]);
+                        if done == buf.len() {
+                            break;
+                        }
+                        let position = range.start + done;
+                        let here = region.granules_of(&(position..position + 1));
+                        if let Some(fault) = region.fault_in(&here) {
+                            return Err(Error::fault_of("read", fault));
+                        }
                     }
-                    let position = range.start + done;
-                    let here = region.granules_of(&(position..position + 1));
-                    if let Some(fault) = region.fault_in(&here) {
+                    // Zeros that stood in for another access may be among them, and may be gone since.
+                    if let Some(fault) = region.fault_in(&granules) {
                         return Err(Error::fault_of("read", fault));
                     }
-                }
-                // Zeros that stood in for another access may be among them.
-                match region.fault_in(&granules) {
-                    Some(fault) => Err(Error::fault_of("read", fault)),
-                    None => Ok(()),
+                    if region.failures.zeros() == zeros {
+                        return Ok(());
+                    }
                 }
             }
 

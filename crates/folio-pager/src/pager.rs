@@ -257,7 +257,11 @@ impl MapOptions<'_> {
         };
         Ok(match known {
             Some(mapped) if mapped.region().len == asked.len => {
-                if asked.way == Way::Shared && !mapped.region().make_writable(asked.store) {
+                if asked.way == Way::Shared
+                    && !mapped
+                        .region()
+                        .make_writable(asked.store, asked.capabilities.touches_mappings())
+                {
                     let name = mapped.region().name.as_str();
                     let reason = "slices of it may be in use";
                     return Err(Error::new(ErrorKind::NotStable, "map", name, reason)

@@ -97,8 +97,8 @@ impl Prefetch {
     /// Waits until the bytes are in memory; returns the range that was loaded.
     ///
     /// # Errors
-    /// [`ErrorKind::Fault`](crate::ErrorKind::Fault) for the first granule that the store could not
-    /// deliver. The others have been loaded.
+    /// [`ErrorKind::Fault`](crate::ErrorKind::Fault) for a granule that the store could not deliver: the
+    /// first in time. The others have been loaded.
     pub fn wait(self) -> Result<Range<usize>> {
         let mut progress = lock(&self.completion.progress);
         while progress.parts > 0 {

@@ -52,6 +52,8 @@ pub(crate) struct Region {
     /// Where its temporary file goes.
     pub(crate) spill: Option<PathBuf>,
     pub(crate) capabilities: Capabilities,
+    /// Whether any of its stores may touch mappings.
+    pub(crate) touches_mappings: AtomicBool,
     pub(crate) name: String,
     /// Bytes of the object when it was mapped.
     pub(crate) len: u64,
@@ -131,6 +133,7 @@ impl Region {
         let region = Arc::new(Self {
             id,
             core: core.clone(),
+            touches_mappings: AtomicBool::new(plan.capabilities.touches_mappings()),
             capabilities: plan.capabilities,
             writer: match plan.way {
                 Way::Shared | Way::Private => plan.store.clone().into(),
@@ -246,10 +249,11 @@ impl Region {
     /// Makes a region writable whose pages have all been protected so far. Not while slices of it may
     /// be about, nor where what they showed is kept: changes would go there, and not to the store.
     /// Returns when no load is under way that takes it for read-only.
-    pub(crate) fn make_writable(&self, store: Arc<dyn Store>) -> bool {
+    pub(crate) fn make_writable(&self, store: Arc<dyn Store>, touches_mappings: bool) -> bool {
         if self.sliced.load(Acquire) || self.keeps() {
             return false;
         }
+        self.touches_mappings.fetch_or(touches_mappings, SeqCst);
         if self.writer.set(store).is_ok() {
             self.end(&[State::Loading]);
         }
@@ -433,6 +437,7 @@ impl Region {
         let addresses = self.addresses_of(&(granule..granule + 1));
         // Zeros that are written to become memory.
         let charged = self.is_writable() && self.core.charge_zeros(self);
+        self.failures.zeros_appear();
         // SAFETY: the addresses are the region's, and the word says that nobody else attends to them.
         let shown = unsafe { self.core.mechanism.zeros(addresses, self.is_writable()) };
         let shown = shown.is_ok();
@@ -517,14 +522,6 @@ impl Region {
         }
     }
 
-    /// Announces an operation on the addresses; none begins once the region is closing.
-    pub(crate) fn visit(self: &Arc<Self>) -> Option<Visit> {
-        // In one order with what `close` does: either it sees the visitor, or the visitor sees it.
-        self.visitors.fetch_add(1, SeqCst);
-        let visit = Visit(self.clone());
-        (!self.closed.load(SeqCst)).then_some(visit)
-    }
-
     pub(crate) fn is_closing(&self) -> bool {
         self.closed.load(Acquire)
     }
@@ -565,17 +562,6 @@ pub(crate) enum Soiled {
     Pinned(Seen),
     /// The granule is no longer resident.
     Moved,
-}
-
-/// Keeps a region from being closed.
-pub(crate) struct Visit(Arc<Region>);
-
-impl Drop for Visit {
-    fn drop(&mut self) {
-        if self.0.visitors.fetch_sub(1, SeqCst) == 1 && self.0.closed.load(SeqCst) {
-            sys::wake(&self.0.visitors);
-        }
-    }
 }
 
 const fn units_mask(bits: u32) -> u64 {

@@ -330,6 +330,9 @@ pub(crate) struct Syncs {
     pub(crate) gone: u64,
     /// The highest number of what a sync that failed should have made last, and is evicted.
     lost: u64,
+    /// Calls that failed. A store need not tell of a failure twice, so it is one of all calls that were
+    /// under way.
+    failures: u64,
 }
 
 impl Syncs {
@@ -345,7 +348,7 @@ impl Region {
     /// Has the store make everything last that was written to it. If it fails, what was written since the
     /// last success is dirty again, as far as it is there.
     pub(crate) fn sync(&self) -> Result<(), Fault> {
-        let Syncs { begun: this, good: before, .. } = {
+        let Syncs { begun: this, good: before, failures, .. } = {
             let mut syncs = lock(&self.syncs);
             syncs.begun += 1;
             *syncs
@@ -353,6 +356,12 @@ impl Region {
         let synced = self.ask_store("sync", || self.writer().sync());
         let mut syncs = lock(&self.syncs);
         match synced {
+            Ok(()) if syncs.failures != failures => {
+                let error = StoreError::new(StoreErrorKind::Io, "sync", self.name.as_str())
+                    .reason("another sync failed meanwhile")
+                    .advice("flush again");
+                Err(self.fault_at(&(0..self.granules()), error))
+            }
             Ok(()) if syncs.lost == 0 => {
                 syncs.good = syncs.good.max(this);
                 Ok(())
@@ -364,6 +373,7 @@ impl Region {
                 Err(self.fault_at(&(0..self.granules()), error))
             }
             Err(error) => {
+                syncs.failures += 1;
                 syncs.lose_since(before);
                 drop(syncs);
                 self.soil_again(before);
