@@ -84,6 +84,8 @@ mod workers;
 
 pub use budget::Budget;
 pub use error::{Error, ErrorKind, Fault, Result};
+/// How bytes are going to be touched, as [`Paged::advise`] and [`MapOptions::advice`] take it.
+pub use folio::Advice;
 /// What paging cost, as [`Paged::statistics`] and [`Pager::statistics`] return it.
 pub use folio_stat::Paging;
 pub use paged::{Paged, PagedMut, Residency};
