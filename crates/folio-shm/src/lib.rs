@@ -1,0 +1,41 @@
+//! Shared memory between processes, on [`folio`]: segments that are checked before they are used, and
+//! that nobody who shares them can make this process crash with.
+//!
+//! ```
+//! use folio_shm::Segment;
+//!
+//! # let name = format!("folio-doc-lib-{}", std::process::id());
+//! let segment = Segment::options().create().size(1 << 20).unlink_on_last_close().open(&name)?;
+//! segment.write_at(0, b"for whoever opens it")?;
+//! # Ok::<(), folio_shm::Error>(())
+//! ```
+//!
+//! - [`Segment`]: named, in a file, or with nothing but a descriptor. Made whole or not at all, its space
+//!   reserved, its header checked.
+//! - [`list()`] and [`gc()`]: what is in /dev/shm, and what dead processes left there.
+//! - [`Owner`]: a process, told from a later one with its number.
+
+pub mod error;
+pub mod gc;
+mod header;
+mod make;
+mod name;
+pub mod options;
+pub mod owner;
+mod publish;
+pub mod segment;
+mod space;
+
+#[doc(inline)]
+pub use error::{Error, ErrorKind, Result};
+#[doc(inline)]
+pub use gc::{Found, Usage, gc, list};
+#[doc(inline)]
+pub use options::SegmentOptions;
+#[doc(inline)]
+pub use owner::{Life, Owner};
+#[doc(inline)]
+pub use segment::Segment;
+
+#[doc(no_inline)]
+pub use folio::{HugePage, Seals};
