@@ -56,6 +56,8 @@ pub enum ErrorKind {
     Invalid,
     /// The kernel or the file system lacks something; the message names it.
     Unsupported,
+    /// The other side has closed its end.
+    Closed,
     /// The time allowed for it has passed.
     TimedOut,
     /// Bytes could not be reached: [`Error::fault`] says why and where.
@@ -229,6 +231,7 @@ impl From<Error> for io::Error {
             ErrorKind::Name | ErrorKind::OutOfRange | ErrorKind::Invalid => {
                 io::ErrorKind::InvalidInput
             }
+            ErrorKind::Closed => io::ErrorKind::BrokenPipe,
             ErrorKind::Unsupported => io::ErrorKind::Unsupported,
             ErrorKind::TimedOut => io::ErrorKind::TimedOut,
             ErrorKind::Fault | ErrorKind::Os => error

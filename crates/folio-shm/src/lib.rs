@@ -13,9 +13,12 @@
 //! - [`Segment`]: named, in a file, or with nothing but a descriptor. Made whole or not at all, its space
 //!   reserved, its header checked.
 //! - [`list()`] and [`gc()`]: what is in /dev/shm, and what dead processes left there.
+//! - [`send_fd`] and [`recv_fd`]: descriptors of segments, from process to process.
+//! - [`SysV`]: segments of old programs.
 //! - [`Owner`]: a process, told from a later one with its number.
 
 pub mod error;
+pub mod fd;
 pub mod gc;
 mod header;
 mod make;
@@ -25,9 +28,12 @@ pub mod owner;
 mod publish;
 pub mod segment;
 mod space;
+pub mod sysv;
 
 #[doc(inline)]
 pub use error::{Error, ErrorKind, Result};
+#[doc(inline)]
+pub use fd::{recv_fd, send_fd};
 #[doc(inline)]
 pub use gc::{Found, Usage, gc, list};
 #[doc(inline)]
@@ -36,6 +42,8 @@ pub use options::SegmentOptions;
 pub use owner::{Life, Owner};
 #[doc(inline)]
 pub use segment::Segment;
+#[doc(inline)]
+pub use sysv::{SysV, SysVStat};
 
 #[doc(no_inline)]
 pub use folio::{HugePage, Seals};
