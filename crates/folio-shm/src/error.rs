@@ -58,6 +58,8 @@ pub enum ErrorKind {
     Unsupported,
     /// The other side has closed its end.
     Closed,
+    /// The last owner of a lock died with it.
+    OwnerDied,
     /// The time allowed for it has passed.
     TimedOut,
     /// Bytes could not be reached: [`Error::fault`] says why and where.
@@ -234,7 +236,7 @@ impl From<Error> for io::Error {
             ErrorKind::Closed => io::ErrorKind::BrokenPipe,
             ErrorKind::Unsupported => io::ErrorKind::Unsupported,
             ErrorKind::TimedOut => io::ErrorKind::TimedOut,
-            ErrorKind::Fault | ErrorKind::Os => error
+            ErrorKind::OwnerDied | ErrorKind::Fault | ErrorKind::Os => error
                 .raw_os_error()
                 .map_or(io::ErrorKind::Other, |errno| io::Error::from_raw_os_error(errno).kind()),
         };

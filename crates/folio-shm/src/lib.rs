@@ -13,29 +13,43 @@
 //! - [`Segment`]: named, in a file, or with nothing but a descriptor. Made whole or not at all, its space
 //!   reserved, its header checked.
 //! - [`list()`] and [`gc()`]: what is in /dev/shm, and what dead processes left there.
+//! - [`Mutex`], [`Condition`], [`Once`]: between processes, whose death is an error value to the next.
 //! - [`send_fd`] and [`recv_fd`]: descriptors of segments, from process to process.
 //! - [`SysV`]: segments of old programs.
 //! - [`Owner`]: a process, told from a later one with its number.
 
+pub mod condition;
 pub mod error;
 pub mod fd;
 pub mod gc;
 mod header;
 mod make;
+mod mark;
+pub mod mutex;
 mod name;
+pub mod once;
 pub mod options;
 pub mod owner;
 mod publish;
 pub mod segment;
+mod sleep;
 mod space;
 pub mod sysv;
+mod watch;
+mod words;
 
+#[doc(inline)]
+pub use condition::Condition;
 #[doc(inline)]
 pub use error::{Error, ErrorKind, Result};
 #[doc(inline)]
 pub use fd::{recv_fd, send_fd};
 #[doc(inline)]
 pub use gc::{Found, Usage, gc, list};
+#[doc(inline)]
+pub use mutex::{Guard, LockError, Mutex};
+#[doc(inline)]
+pub use once::{Attempt, Once};
 #[doc(inline)]
 pub use options::SegmentOptions;
 #[doc(inline)]

@@ -62,6 +62,13 @@ impl Owner {
         }
     }
 
+    /// The process that has this number here, if it can be seen.
+    #[must_use]
+    pub fn of(pid: u32) -> Option<Self> {
+        let start_ticks = Stat::of(pid)?.start_ticks;
+        Some(Self { pid, start_ticks, ..Self::this_process() })
+    }
+
     /// Its number, in its own PID namespace.
     #[must_use]
     pub fn pid(&self) -> u32 {
@@ -74,11 +81,16 @@ impl Owner {
         if self.namespace != Self::this_process().namespace {
             return Life::Unknown;
         }
-        match Stat::of(self.pid) {
-            Some(stat) if stat.has_ended || stat.start_ticks != self.start_ticks => Life::Dead,
-            Some(_) => Life::Alive,
-            None => without_proc(self.pid),
-        }
+        life_of(self.pid, |start_ticks| start_ticks == self.start_ticks)
+    }
+}
+
+/// Whether the process of this number lives, and is the one that was meant by its start.
+pub(crate) fn life_of(pid: u32, is_meant: impl FnOnce(u64) -> bool) -> Life {
+    match Stat::of(pid) {
+        Some(stat) if stat.has_ended || !is_meant(stat.start_ticks) => Life::Dead,
+        Some(_) => Life::Alive,
+        None => without_proc(pid),
     }
 }
 
@@ -152,8 +164,7 @@ mod tests {
         assert_eq!(elsewhere.life(), Life::Unknown);
 
         let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
-        let start_ticks = Stat::of(child.id()).unwrap().start_ticks;
-        let owner = Owner { pid: child.id(), start_ticks, ..this };
+        let owner = Owner::of(child.id()).unwrap();
         assert_eq!(owner.life(), Life::Alive);
         child.kill().unwrap();
         // Not waited for yet: a zombie, as soon as the signal has arrived.

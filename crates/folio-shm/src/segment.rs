@@ -229,6 +229,16 @@ impl Segment {
         &self.mapping
     }
 
+    pub(crate) fn show(&self) -> String {
+        self.place.show()
+    }
+
+    /// Whether the process that made it counts processes as this one does, so that their marks can be
+    /// told apart ([`crate::mark`]).
+    pub(crate) fn is_of_this_namespace(&self) -> bool {
+        self.header.creator.namespace == Owner::this_process().namespace
+    }
+
     fn file(&self) -> &File {
         self.mapping.file().expect("made with keep_file()")
     }
