@@ -14,9 +14,14 @@
 //!   reserved, its header checked.
 //! - [`list()`] and [`gc()`]: what is in /dev/shm, and what dead processes left there.
 //! - [`Mutex`], [`Condition`], [`Once`]: between processes, whose death is an error value to the next.
+//! - [`Shared`], [`RelPtr`]: values and pointers that mean the same in every process.
 //! - [`send_fd`] and [`recv_fd`]: descriptors of segments, from process to process.
 //! - [`SysV`]: segments of old programs.
 //! - [`Owner`]: a process, told from a later one with its number.
+//!
+//! # Features
+//!
+//! - `derive`: `#[derive(Shared)]`.
 
 pub mod condition;
 pub mod error;
@@ -31,7 +36,10 @@ pub mod once;
 pub mod options;
 pub mod owner;
 mod publish;
+#[cfg(all(doctest, feature = "derive"))]
+mod refused;
 pub mod segment;
+pub mod shared;
 mod sleep;
 mod space;
 pub mod sysv;
@@ -57,7 +65,12 @@ pub use owner::{Life, Owner};
 #[doc(inline)]
 pub use segment::Segment;
 #[doc(inline)]
+pub use shared::{RelPtr, Shared};
+#[doc(inline)]
 pub use sysv::{SysV, SysVStat};
+
+#[cfg(feature = "derive")]
+pub use folio_shm_derive::Shared;
 
 #[doc(no_inline)]
 pub use folio::{HugePage, Seals};
