@@ -58,6 +58,8 @@ pub enum ErrorKind {
     Unsupported,
     /// The other side has closed its end.
     Closed,
+    /// The other side has died.
+    PeerDied,
     /// The last owner of a lock died with it.
     OwnerDied,
     /// The time allowed for it has passed.
@@ -233,7 +235,7 @@ impl From<Error> for io::Error {
             ErrorKind::Name | ErrorKind::OutOfRange | ErrorKind::Invalid => {
                 io::ErrorKind::InvalidInput
             }
-            ErrorKind::Closed => io::ErrorKind::BrokenPipe,
+            ErrorKind::Closed | ErrorKind::PeerDied => io::ErrorKind::BrokenPipe,
             ErrorKind::Unsupported => io::ErrorKind::Unsupported,
             ErrorKind::TimedOut => io::ErrorKind::TimedOut,
             ErrorKind::OwnerDied | ErrorKind::Fault | ErrorKind::Os => error

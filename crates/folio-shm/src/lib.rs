@@ -23,6 +23,7 @@
 //!
 //! - `derive`: `#[derive(Shared)]`.
 
+pub mod channel;
 pub mod condition;
 pub mod error;
 pub mod fd;
@@ -46,6 +47,10 @@ pub mod sysv;
 mod watch;
 mod words;
 
+#[doc(inline)]
+pub use channel::ring::{Loan, Message, Receiver, Ring, RingOptions, RingStat, Sender};
+#[doc(inline)]
+pub use channel::wait::Waiting;
 #[doc(inline)]
 pub use condition::Condition;
 #[doc(inline)]

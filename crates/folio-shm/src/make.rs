@@ -28,7 +28,7 @@ pub(crate) fn at(options: &SegmentOptions, place: Place) -> Result<Segment> {
         return Err(invalid(OPEN, &place.show(), "it has no path"));
     };
     let what = place.show();
-    if options.making != Making::Find {
+    if options.makes() {
         contradictions(options, &what)?;
         let memfds_only = "only a memfd can be made of huge pages or be sealed: use memfd()";
         if options.huge.is_some() || options.seals.is_some() {
@@ -75,7 +75,7 @@ pub(crate) fn memfd(options: &SegmentOptions, name: &str) -> Result<Segment> {
     let place = Place::Memfd(name.to_owned());
     let what = place.show();
     contradictions(options, &what)?;
-    if options.making == Making::Find {
+    if !options.makes() {
         let reason = "a memfd cannot be found by name";
         let error = invalid(OPEN, &what, reason);
         return Err(error.advice("create() makes one, fd() opens one that was sent"));
@@ -139,7 +139,7 @@ fn contradictions(options: &SegmentOptions, what: &str) -> Result<()> {
     if options.read_only {
         return fail("a segment that is made is written to: leave read_only() out");
     }
-    let Some(size) = options.size else {
+    let Some(size) = options.size_to_make() else {
         return fail("its size is not known: say size()");
     };
     if options.capacity.is_some_and(|capacity| capacity < size) {
@@ -162,7 +162,7 @@ fn contradictions(options: &SegmentOptions, what: &str) -> Result<()> {
 /// Makes a file a segment, in all but name.
 fn fill(options: &SegmentOptions, place: Place, file: &File) -> Result<Segment> {
     let what = place.show();
-    let size = options.size.unwrap_or_default();
+    let size = options.size_to_make().unwrap_or_default();
     let unit = space::unit(file);
     let end = (header::BYTES as u64 + size as u64).next_multiple_of(unit);
     space::reserve(CREATE, &what, file, 0, end)?;

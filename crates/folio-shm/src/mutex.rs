@@ -11,11 +11,11 @@
 //! # Ok::<(), folio_shm::Error>(())
 //! ```
 //!
-//! 1. To lock is to put this process's mark ([`crate::mark`]) where there is none: one compare-exchange.
+//! 1. To lock is to put this process's mark, its number and start where there is none: one compare-exchange.
 //! 2. Who finds another's sets the bit that says so, and sleeps on the word.
 //! 3. To unlock is to take the mark away; a system call wakes one sleeper, if the bit was set. Who sleeps
 //!    looks around now and then all the same: the one that was woken may have been killed.
-//! 4. A sleeper learns of the owner's death ([`crate::watch`]), puts its own mark in the place of the
+//! 4. A sleeper learns of the owner's death (pidfd_open(2)), puts its own mark in the place of the
 //!    dead one's, and is told: [`LockError::OwnerDied`], with the lock. What the lock guards may be half
 //!    changed.
 //! 5. When it has put things right it says so: [`Guard::mark_consistent`]. If it does not, the next owner

@@ -60,6 +60,8 @@ type Init = dyn Fn(&Segment) -> Result<()> + Send + Sync;
 pub struct SegmentOptions {
     pub(crate) making: Making,
     pub(crate) size: Option<usize>,
+    /// The size where one is made; one that is found may have another.
+    pub(crate) usual_size: Option<usize>,
     pub(crate) capacity: Option<usize>,
     pub(crate) mode: Option<u32>,
     pub(crate) layout: u64,
@@ -192,6 +194,16 @@ impl SegmentOptions {
     pub fn init(mut self, init: impl Fn(&Segment) -> Result<()> + Send + Sync + 'static) -> Self {
         self.init = Some(Arc::new(init));
         self
+    }
+
+    /// Whether a segment may be made.
+    pub(crate) fn makes(&self) -> bool {
+        self.making != Making::Find
+    }
+
+    /// Bytes of payload of a segment that is made.
+    pub(crate) fn size_to_make(&self) -> Option<usize> {
+        self.size.or(self.usual_size)
     }
 
     /// Opens or makes the segment of this name: a file in /dev/shm (shm_overview(7)).

@@ -1,0 +1,97 @@
+//! A channel's segment as words: those of its control lines, and those of its circles.
+//!
+//! Unlike [`Segment::word64`] these are for every message: the checks that cost more than a comparison are
+//! made once.
+#![allow(unsafe_code)]
+
+use std::ptr::NonNull;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64};
+
+use crate::channel::bell::Bell;
+use crate::channel::lane::Words;
+use crate::error::Result;
+use crate::header;
+use crate::segment::Segment;
+
+/// The payload of a segment.
+#[derive(Debug)]
+pub(crate) struct Memory {
+    segment: Segment,
+    /// Address of its first byte.
+    start: NonNull<u8>,
+    len: usize,
+}
+
+// SAFETY: the pointer is to memory of the segment, which may go to other threads; through it there are
+// references to atomics only.
+unsafe impl Send for Memory {}
+// SAFETY: as above.
+unsafe impl Sync for Memory {}
+
+impl Memory {
+    /// Takes a segment that is writable and does not grow.
+    pub(crate) fn new(segment: Segment) -> Result<Self> {
+        // Says what is wrong with it, if anything is.
+        segment.word64(0)?;
+        let start = segment.mapping().as_mut_ptr();
+        // SAFETY: the mapping shows the header and the payload.
+        let start = unsafe { NonNull::new_unchecked(start.add(header::BYTES)) };
+        let len = segment.len();
+        Ok(Self { segment, start, len })
+    }
+
+    pub(crate) fn segment(&self) -> &Segment {
+        &self.segment
+    }
+
+    /// # Panics
+    /// If the 8 bytes at `at` do not lie within, or `at` is not a multiple of 8.
+    #[inline]
+    pub(crate) fn word64(&self, at: usize) -> &AtomicU64 {
+        assert!(at <= self.len - 8 && at.is_multiple_of(8), "no word at {at}");
+        // SAFETY: within the payload and aligned, by the line above, as the payload begins on a page and
+        // has 8 bytes at least (`new`). It stays mapped as long as `segment` lives, and the rest is as
+        // in `Segment::word64`, which has been asked.
+        unsafe { AtomicU64::from_ptr(self.start.as_ptr().add(at).cast()) }
+    }
+
+    /// # Panics
+    /// If the 4 bytes at `at` do not lie within, or `at` is not a multiple of 4.
+    #[inline]
+    pub(crate) fn word32(&self, at: usize) -> &AtomicU32 {
+        assert!(at <= self.len - 4 && at.is_multiple_of(4), "no word at {at}");
+        // SAFETY: as in `word64`.
+        unsafe { AtomicU32::from_ptr(self.start.as_ptr().add(at).cast()) }
+    }
+
+    /// The bell at a multiple of 4.
+    #[inline]
+    pub(crate) fn bell(&self, at: usize) -> Bell<'_> {
+        Bell { number: self.word32(at), asleep: self.word32(at + 4) }
+    }
+}
+
+/// The words of a circle that lies at a place in a payload.
+#[derive(Clone, Debug)]
+pub(crate) struct Circle {
+    pub(crate) memory: Arc<Memory>,
+    pub(crate) start: usize,
+    /// A power of two, in bytes.
+    pub(crate) size: u64,
+}
+
+impl Circle {
+    /// The position in the payload of a position of the lane.
+    #[inline]
+    pub(crate) fn place(&self, position: u64) -> usize {
+        self.start + (position & (self.size - 1)) as usize
+    }
+}
+
+impl Words for Circle {
+    #[inline]
+    fn word(&self, position: u64) -> &AtomicU64 {
+        self.memory.word64(self.place(position))
+    }
+}

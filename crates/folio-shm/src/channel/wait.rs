@@ -1,0 +1,201 @@
+//! Waiting for the other side: looking again for a while, then sleeping, and learning of its end in
+//! either case.
+//!
+//! To look again and again is faster than to sleep and be woken, if what is waited for comes within about the
+//! time that a wake-up takes; if not, it takes the processor from whoever is to bring it. So the wait
+//! remembers how long the last ones took, and looks only where they were short; now and then it tries
+//! again whether they still are not. On one processor it never looks twice.
+
+use std::time::{Duration, Instant};
+
+use crate::channel::memory::Memory;
+use crate::channel::place::{Holder, holder};
+use crate::error::{Error, ErrorKind, Result};
+use crate::mark::Mark;
+use crate::owner::Life;
+use crate::sleep::{LONG, SHORT, sleep};
+use crate::watch::Watched;
+
+/// How long to look before sleeping: a few times what a wake-up takes.
+const BUDGET: Duration = Duration::from_micros(50);
+
+/// Looks between two looks at the clock.
+const LOOKS: u32 = 64;
+
+/// One wait in so many is tried with looking, where looking has not been worth it.
+const TRIAL: u32 = 32;
+
+/// How a side of a channel waits for the other.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Waiting {
+    /// Look again for some microseconds where that has been worth it, then sleep.
+    #[default]
+    Adaptive,
+    /// Sleep at once.
+    Sleep,
+    /// Never sleep: the shortest delay, for the price of a processor.
+    Busy,
+}
+
+/// Where the other side is, in a channel's memory.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Peer {
+    /// Its place.
+    pub(crate) place: usize,
+    /// The bell that it rings.
+    pub(crate) bell: usize,
+    /// What it is called.
+    pub(crate) side: &'static str,
+    /// Whether it overlooks no sleeper.
+    pub(crate) always_rings: bool,
+}
+
+/// What a side remembers from one wait to the next.
+#[derive(Debug, Default)]
+pub(crate) struct Wait {
+    pub(crate) waiting: Waiting,
+    /// How long waits took, of late.
+    usual: Duration,
+    waits: u32,
+    watched: Option<(Mark, Option<Watched>)>,
+}
+
+impl Wait {
+    /// Returns what `ready` finds, as soon as it finds something.
+    ///
+    /// Errors: what `ready` returns; that the other side has left, or died, and `ready` found nothing
+    /// after that; that the deadline has passed.
+    #[cold]
+    pub(crate) fn until<T>(
+        &mut self,
+        operation: &'static str,
+        memory: &Memory,
+        peer: Peer,
+        deadline: Option<Instant>,
+        mut ready: impl FnMut() -> Result<Option<T>>,
+    ) -> Result<T> {
+        let budget = self.budget();
+        if !budget.is_zero()
+            && let Some(found) = look_some_times(&mut ready)?
+        {
+            self.remember(Duration::ZERO);
+            return Ok(found);
+        }
+        let began = Instant::now();
+        let bell = memory.bell(peer.bell);
+        loop {
+            if let Some(found) = look(began + budget, deadline, &mut ready)? {
+                self.remember(began.elapsed());
+                return Ok(found);
+            }
+            let number = bell.prepare();
+            let holder = holder(memory, peer.place);
+            let has_died = self.has_died(holder);
+            // After the look at who is there: what it did before it went is found.
+            if let Some(found) = ready()? {
+                self.remember(began.elapsed());
+                return Ok(found);
+            }
+            let fail =
+                |kind, reason| Err(Error::new(kind, operation, memory.segment().show(), reason));
+            match holder {
+                Holder::Left => {
+                    return fail(ErrorKind::Closed, format!("its {} has closed it", peer.side));
+                }
+                Holder::Process(mark) if has_died => {
+                    let reason = format!("its {}, process {}, has died", peer.side, mark.pid());
+                    return fail(ErrorKind::PeerDied, reason);
+                }
+                _ => {}
+            }
+            let now = Instant::now();
+            if deadline.is_some_and(|deadline| now >= deadline) {
+                return fail(ErrorKind::TimedOut, "the deadline has passed".into());
+            }
+            memory.segment().whole(operation)?;
+            if self.waiting == Waiting::Busy {
+                continue;
+            }
+            let watched = self.watched.as_ref().and_then(|(_, watched)| watched.as_ref());
+            let death = watched.map(Watched::death);
+            let most = match holder {
+                Holder::Process(_) if death.is_none() => Some(SHORT),
+                Holder::Process(_) if peer.always_rings => None,
+                // Who comes to take the place may die between taking it and ringing.
+                _ => Some(LONG),
+            };
+            let end = [deadline, most.map(|most| now + most)].into_iter().flatten().min();
+            sleep(bell.number, number, death, end);
+        }
+    }
+
+    fn budget(&mut self) -> Duration {
+        self.waits = self.waits.wrapping_add(1);
+        match self.waiting {
+            Waiting::Busy => Duration::from_millis(1),
+            Waiting::Sleep => Duration::ZERO,
+            Waiting::Adaptive if !has_processors() => Duration::ZERO,
+            Waiting::Adaptive if self.usual <= BUDGET || self.waits.is_multiple_of(TRIAL) => BUDGET,
+            Waiting::Adaptive => Duration::ZERO,
+        }
+    }
+
+    fn remember(&mut self, took: Duration) {
+        // One long wait among short ones is one long wait.
+        let took = took.min(4 * BUDGET);
+        self.usual = (self.usual * 7 + took) / 8;
+    }
+
+    /// Whether the process is dead that has the place; from the first look on it is watched.
+    fn has_died(&mut self, holder: Holder) -> bool {
+        let Holder::Process(mark) = holder else {
+            self.watched = None;
+            return false;
+        };
+        match &self.watched {
+            Some((whom, Some(watched))) if *whom == mark => return watched.death().has_come(),
+            Some((whom, None)) if *whom == mark => return mark.life() == Life::Dead,
+            _ => {}
+        }
+        let watched = Watched::new(mark);
+        let has_died = match &watched {
+            Some(watched) => watched.death().has_come(),
+            None => mark.life() == Life::Dead,
+        };
+        self.watched = Some((mark, watched));
+        has_died
+    }
+}
+
+/// Looks until something is found or time is up.
+fn look<T>(
+    end: Instant,
+    deadline: Option<Instant>,
+    ready: &mut impl FnMut() -> Result<Option<T>>,
+) -> Result<Option<T>> {
+    let end = deadline.map_or(end, |deadline| deadline.min(end));
+    while Instant::now() < end {
+        if let Some(found) = look_some_times(ready)? {
+            return Ok(Some(found));
+        }
+    }
+    Ok(None)
+}
+
+fn look_some_times<T>(ready: &mut impl FnMut() -> Result<Option<T>>) -> Result<Option<T>> {
+    for _ in 0..LOOKS {
+        if let Some(found) = ready()? {
+            return Ok(Some(found));
+        }
+        std::hint::spin_loop();
+    }
+    Ok(None)
+}
+
+/// Whether there is more than one processor for this process.
+fn has_processors() -> bool {
+    use std::sync::OnceLock;
+    static MORE: OnceLock<bool> = OnceLock::new();
+    *MORE.get_or_init(|| std::thread::available_parallelism().is_ok_and(|count| count.get() > 1))
+}

@@ -1,0 +1,246 @@
+//! The lane and its bells in a model checker: `loom` runs each scenario in every order of its threads, and with
+//! every value that the memory model lets a load see, up to a number of preemptions. A sender dies after
+//! every one of its steps, too: what it stores from then on goes nowhere.
+
+#[allow(dead_code)]
+#[path = "../src/channel/bell.rs"]
+mod bell;
+#[allow(dead_code)]
+#[path = "../src/channel/lane.rs"]
+mod lane;
+
+mod channel {
+    pub(crate) mod sync {
+        pub(crate) use loom::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
+
+        /// Loom's own way to sleep stands in for the kernel's: the word is compared with the door closed.
+        pub(crate) struct Kernel {
+            pub(crate) door: loom::sync::Mutex<()>,
+            pub(crate) bed: loom::sync::Condvar,
+        }
+
+        loom::lazy_static! {
+            pub(crate) static ref KERNEL: Kernel = Kernel {
+                door: loom::sync::Mutex::new(()),
+                bed: loom::sync::Condvar::new(),
+            };
+        }
+
+        pub(crate) fn wake(_word: &AtomicU32, _count: u32) {
+            let _door = KERNEL.door.lock().unwrap();
+            KERNEL.bed.notify_all();
+        }
+
+        pub(crate) fn sleep(word: &AtomicU32, seen: u32) {
+            let door = KERNEL.door.lock().unwrap();
+            if word.load(Ordering::SeqCst) == seen {
+                drop(KERNEL.bed.wait(door).unwrap());
+            }
+        }
+    }
+}
+
+use std::cell::Cell;
+use std::sync::Arc;
+
+use bell::Bell;
+use channel::sync::{AtomicU32, AtomicU64, Ordering, sleep};
+use lane::{Head, Refusal, Shape, Slot, Tail, Words};
+use loom::thread;
+
+/// The smallest that has padding, and messages of different lengths.
+const SHAPE: Shape = Shape { size: 64, longest: 16 };
+
+struct Lane {
+    words: Vec<AtomicU64>,
+    head: AtomicU64,
+    bells: [(AtomicU32, AtomicU32); 2],
+}
+
+const FILLED: usize = 0;
+const DRAINED: usize = 1;
+
+impl Lane {
+    fn new() -> Arc<Self> {
+        let bell = || (AtomicU32::new(0), AtomicU32::new(0));
+        Arc::new(Self {
+            words: (0..SHAPE.size / 8).map(|_| AtomicU64::new(0)).collect(),
+            head: AtomicU64::new(0),
+            bells: [bell(), bell()],
+        })
+    }
+
+    fn bell(&self, which: usize) -> Bell<'_> {
+        Bell { number: &self.bells[which].0, asleep: &self.bells[which].1 }
+    }
+
+    fn try_receive(&self, end: &mut Head) -> Option<u64> {
+        let slot = end.peek(&SHAPE, self).expect("nobody scribbles")?;
+        let number = self.word(slot.start()).load(Ordering::Relaxed);
+        for word in 1..u64::from(slot.len()) / 8 {
+            let other = self.word(slot.start() + word * 8).load(Ordering::Relaxed);
+            assert_eq!(other, number, "half a message");
+        }
+        end.release(&self.head, slot);
+        Some(number)
+    }
+
+    /// Sleeps until there is a message.
+    fn receive(&self, end: &mut Head) -> u64 {
+        loop {
+            let seen = self.bell(FILLED).prepare();
+            if let Some(number) = self.try_receive(end) {
+                self.bell(DRAINED).ring();
+                return number;
+            }
+            sleep(self.bell(FILLED).number, seen);
+        }
+    }
+}
+
+impl Words for Lane {
+    fn word(&self, position: u64) -> &AtomicU64 {
+        &self.words[(position / 8) as usize % self.words.len()]
+    }
+}
+
+/// A lane as a sender sees it that dies after so many accesses.
+struct Mortal<'a> {
+    lane: &'a Lane,
+    left: Cell<usize>,
+    nowhere: AtomicU64,
+}
+
+impl Words for Mortal<'_> {
+    fn word(&self, position: u64) -> &AtomicU64 {
+        match self.left.get() {
+            0 => &self.nowhere,
+            left => {
+                self.left.set(left - 1);
+                self.lane.word(position)
+            }
+        }
+    }
+}
+
+fn write(words: &impl Words, tail: &mut Tail, slot: Slot, number: u64) {
+    for word in 0..u64::from(slot.len()) / 8 {
+        words.word(slot.start() + word * 8).store(number, Ordering::Relaxed);
+    }
+    tail.publish(words, slot);
+}
+
+/// Words of the message of this number.
+fn len(number: u64) -> u32 {
+    if number.is_multiple_of(2) { 8 } else { 16 }
+}
+
+fn check(model: impl Fn() + Sync + Send + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(2);
+    builder.check(model);
+}
+
+/// Messages go around the circle and over its end; both sides sleep, and none for ever.
+#[test]
+fn every_message_arrives_whole_and_in_order_and_nobody_sleeps_for_ever() {
+    check(|| {
+        const LAST: u64 = 4;
+        let lane = Lane::new();
+        let sender = thread::spawn({
+            let lane = lane.clone();
+            move || {
+                let mut tail = Tail::find(&SHAPE, &*lane, &lane.head).unwrap();
+                for number in 1..=LAST {
+                    let slot = loop {
+                        let seen = lane.bell(DRAINED).prepare();
+                        match tail.reserve(&SHAPE, &lane.head, len(number)) {
+                            Ok(slot) => break slot,
+                            Err(refusal) => assert_eq!(refusal, Refusal::Full),
+                        }
+                        sleep(lane.bell(DRAINED).number, seen);
+                    };
+                    write(&*lane, &mut tail, slot, number);
+                    lane.bell(FILLED).ring();
+                }
+            }
+        });
+        let mut end = Head::at(0).unwrap();
+        for number in 1..=LAST {
+            assert_eq!(lane.receive(&mut end), number);
+        }
+        assert_eq!(lane.try_receive(&mut end), None);
+        sender.join().unwrap();
+    });
+}
+
+/// Whatever a sender was doing when it died, what it published arrives, nothing else, and the next
+/// goes on behind it.
+#[test]
+fn a_sender_may_die_after_every_step() {
+    // Two messages are 3 + 4 accesses, or one more with padding.
+    for steps in 0..9 {
+        check(move || {
+            let lane = Lane::new();
+            let sender = thread::spawn({
+                let lane = lane.clone();
+                move || {
+                    let nowhere = AtomicU64::new(0);
+                    let mut tail = Tail::find(&SHAPE, &*lane, &lane.head).unwrap();
+                    let mortal = Mortal { lane: &lane, left: Cell::new(steps), nowhere };
+                    for number in 1..=2 {
+                        let Ok(slot) = tail.reserve(&SHAPE, &lane.head, len(number)) else { break };
+                        write(&mortal, &mut tail, slot, number);
+                    }
+                    // The next, which saw the first die.
+                    let mut tail = Tail::find(&SHAPE, &*lane, &lane.head).unwrap();
+                    if let Ok(slot) = tail.reserve(&SHAPE, &lane.head, 8) {
+                        write(&*lane, &mut tail, slot, 9);
+                    }
+                }
+            });
+            let mut end = Head::at(0).unwrap();
+            let mut received = Vec::new();
+            received.extend(lane.try_receive(&mut end));
+            sender.join().unwrap();
+            while let Some(number) = lane.try_receive(&mut end) {
+                received.push(number);
+            }
+            let whole: [&[u64]; 6] = [&[9], &[1, 9], &[1, 2, 9], &[], &[1], &[1, 2]];
+            assert!(whole.contains(&&received[..]), "{received:?}");
+            assert!(received.last() == Some(&9) || received == [1, 2], "{received:?}");
+        });
+    }
+}
+
+/// A receiver that takes over sees what the one before had not released, and no more.
+#[test]
+fn a_receiver_may_die_before_it_releases() {
+    check(|| {
+        let lane = Lane::new();
+        let sender = thread::spawn({
+            let lane = lane.clone();
+            move || {
+                let mut tail = Tail::find(&SHAPE, &*lane, &lane.head).unwrap();
+                for number in 1..=3 {
+                    if let Ok(slot) = tail.reserve(&SHAPE, &lane.head, len(number)) {
+                        write(&*lane, &mut tail, slot, number);
+                    } else {
+                        return number - 1;
+                    }
+                }
+                3
+            }
+        });
+        let mut first = Head::at(0).unwrap();
+        let released = lane.try_receive(&mut first).unwrap_or(0);
+        // It looks at the next, and dies.
+        let _ = first.peek(&SHAPE, &*lane).unwrap();
+        let sent = sender.join().unwrap();
+        let mut second = Head::at(lane.head.load(Ordering::Acquire)).unwrap();
+        for number in released + 1..=sent {
+            assert_eq!(lane.try_receive(&mut second), Some(number));
+        }
+        assert_eq!(lane.try_receive(&mut second), None);
+    });
+}

@@ -1,0 +1,505 @@
+//! A ring between processes that die, close, scribble and cut.
+#![allow(unsafe_code)]
+
+mod common;
+
+use std::process::Child;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+use common::Name;
+use folio_shm::{ErrorKind, Ring, RingOptions, Segment, Waiting};
+
+fn small() -> RingOptions {
+    Ring::options().create_new().longest(100).bytes(1024)
+}
+
+fn soon() -> Instant {
+    Instant::now() + Duration::from_secs(20)
+}
+
+fn open(name: &Name) -> Ring {
+    Ring::options().open(&name.0).unwrap()
+}
+
+/// Some bytes that tell which they are.
+fn content(number: u64) -> Vec<u8> {
+    let len = (number * 37 % 93) as usize;
+    number
+        .to_le_bytes()
+        .into_iter()
+        .chain((0..len).map(|at| (number as usize + at) as u8))
+        .collect()
+}
+
+fn number(bytes: &[u8]) -> u64 {
+    u64::from_le_bytes(bytes[..8].try_into().unwrap())
+}
+
+fn rounds(usual: u64) -> u64 {
+    std::env::var("FOLIO_SHM_ROUNDS").map_or(usual, |rounds| rounds.parse().unwrap())
+}
+
+fn started(part: &str, argument: &str) -> Child {
+    let mut child = common::start(part, argument);
+    assert_eq!(common::lines(&mut child).next().as_deref(), Some("ready"), "{part}");
+    child
+}
+
+#[test]
+fn child() {
+    let Some((part, argument)) = common::part() else { return };
+    let (name, who) = argument.split_once(' ').unwrap_or((&argument, "0"));
+    let ring = Ring::options().open(name).unwrap();
+    let who: u64 = who.parse().unwrap();
+    match part.as_str() {
+        "send" => {
+            let mut sender = ring.sender().unwrap();
+            for number in 1..=2000 {
+                sender.send(&content(number)).unwrap();
+            }
+        }
+        "send for ever" => {
+            let mut sender = ring.sender().unwrap();
+            if who.is_multiple_of(3) {
+                sender.set_waiting(Waiting::Sleep);
+            }
+            for number in 0.. {
+                let message = content(who << 32 | number);
+                let mut loan = sender.loan(message.len() + 5).unwrap();
+                loan.write_at(0, &message).unwrap();
+                loan.shorten(message.len());
+                loan.send();
+            }
+        }
+        "receive for ever" => {
+            let mut receiver = ring.receiver().unwrap();
+            if who.is_multiple_of(3) {
+                receiver.set_waiting(Waiting::Sleep);
+            }
+            loop {
+                let message = receiver.recv().unwrap();
+                let bytes = message.to_vec().unwrap();
+                assert_eq!(bytes, content(number(&bytes)));
+                common::say(&number(&bytes).to_string());
+            }
+        }
+        "loan" => {
+            let mut sender = ring.sender().unwrap();
+            sender.send(&content(1)).unwrap();
+            let loan = sender.loan(50).unwrap();
+            loan.write_at(0, &[0xff; 50]).unwrap();
+            common::say("ready");
+            common::hear();
+        }
+        "hold" => {
+            let mut receiver = ring.receiver().unwrap();
+            let _message = receiver.recv().unwrap();
+            common::say("ready");
+            common::hear();
+        }
+        "wait" => {
+            let mut receiver = ring.receiver().unwrap();
+            common::say("ready");
+            let _ = receiver.recv();
+        }
+        _ => panic!("{part}"),
+    }
+}
+
+#[test]
+fn messages_of_all_lengths_arrive_in_order_with_their_boundaries() {
+    let ring = small().memfd("ring").unwrap();
+    assert_eq!((ring.longest(), ring.bytes()), (100, 1024));
+    let (mut sender, mut receiver) = (ring.sender().unwrap(), ring.receiver().unwrap());
+    assert!(receiver.try_recv().unwrap().is_none());
+    for round in 0..1000usize {
+        let message: Vec<u8> = (0..round % 101).map(|at| (round + at) as u8).collect();
+        sender.send(&message).unwrap();
+        sender.send(&[]).unwrap();
+        let received = receiver.recv().unwrap();
+        assert_eq!(received.len(), message.len());
+        assert_eq!(received.to_vec().unwrap(), message);
+        drop(received);
+        let empty = receiver.try_recv().unwrap().unwrap();
+        assert!(empty.is_empty() && empty.to_vec().unwrap().is_empty());
+    }
+    let stat = ring.stat();
+    assert_eq!((stat.sent, stat.received), (2000, 2000));
+    assert_eq!(stat.sender, Some(std::process::id()));
+    let error = sender.send(&[0; 101]).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::OutOfRange, "{error}");
+}
+
+#[test]
+fn every_way_to_wait_brings_every_message_from_another_process() {
+    for waiting in [Waiting::Adaptive, Waiting::Sleep, Waiting::Busy] {
+        let name = Name::new();
+        let ring = small().open(&name.0).unwrap();
+        let mut receiver = ring.receiver().unwrap();
+        receiver.set_waiting(waiting);
+        let mut child = common::start("send", &name.0);
+        for number in 1..=2000 {
+            let message = receiver.recv_until(soon()).unwrap();
+            assert_eq!(message.to_vec().unwrap(), content(number));
+        }
+        assert_eq!(receiver.recv().unwrap_err().kind(), ErrorKind::Closed);
+        assert!(child.wait().unwrap().success());
+    }
+}
+
+#[test]
+fn a_loan_is_written_in_place_and_is_nothing_until_it_is_sent() {
+    let ring = small().memfd("ring").unwrap();
+    let (mut sender, mut receiver) = (ring.sender().unwrap(), ring.receiver().unwrap());
+    let _ = sender.loan(80).unwrap();
+    let mut loan = sender.try_loan(80).unwrap().unwrap();
+    assert_eq!(loan.len(), 80);
+    loan.write_at(0, b"written, and ").unwrap();
+    // SAFETY: nobody else has the memory.
+    let bytes = unsafe { loan.as_mut_slice() };
+    bytes[13..18].copy_from_slice(b"again");
+    assert_eq!(loan.write_at(80, b"x").unwrap_err().kind(), ErrorKind::OutOfRange);
+    assert!(receiver.try_recv().unwrap().is_none());
+    loan.shorten(18);
+    loan.send();
+    let message = receiver.recv().unwrap();
+    // SAFETY: as above.
+    assert_eq!(unsafe { message.as_slice() }, b"written, and again");
+    assert_eq!(message.read_at(17, &mut [0; 2]).unwrap_err().kind(), ErrorKind::OutOfRange);
+}
+
+#[test]
+fn a_full_ring_is_said_waited_for_or_given_up() {
+    let ring = small().memfd("ring").unwrap();
+    let (mut sender, mut receiver) = (ring.sender().unwrap(), ring.receiver().unwrap());
+    let mut sent = 0;
+    while sender.try_send(&content(sent)).unwrap() {
+        sent += 1;
+    }
+    assert!(sent >= 9 && sender.try_loan(100).unwrap().is_none());
+    let error = sender.send_until(&[0; 100], Instant::now() + Duration::from_millis(10));
+    assert_eq!(error.unwrap_err().kind(), ErrorKind::TimedOut);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for number in 0..sent + 200 {
+                let message = receiver.recv_until(soon()).unwrap();
+                assert_eq!(message.to_vec().unwrap(), content(number));
+            }
+        });
+        for number in sent..sent + 200 {
+            sender.send_until(&content(number), soon()).unwrap();
+        }
+    });
+    while sender.try_send(&[0; 100]).unwrap() {}
+    drop(receiver);
+    assert_eq!(sender.send(&[0; 100]).unwrap_err().kind(), ErrorKind::Closed);
+    // Another may come.
+    let mut receiver = ring.receiver().unwrap();
+    drop(receiver.recv().unwrap());
+    sender.send(&[0; 90]).unwrap();
+}
+
+#[test]
+fn who_waits_learns_of_a_death_after_the_last_message_and_the_loan_is_free() {
+    let name = Name::new();
+    let ring = small().open(&name.0).unwrap();
+    let mut receiver = ring.receiver().unwrap();
+    let child = started("loan", &name.0);
+    let error = ring.sender().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Busy, "{error}");
+    assert!(error.to_string().contains(&format!("process {} is its sender", child.id())));
+    assert_eq!(receiver.recv().unwrap().to_vec().unwrap(), content(1));
+    std::thread::scope(|scope| {
+        let waiter = scope.spawn(move || {
+            let error = receiver.recv().unwrap_err();
+            (error, receiver, Instant::now())
+        });
+        std::thread::sleep(Duration::from_millis(20));
+        let killed = Instant::now();
+        common::kill(child);
+        let (error, mut receiver, noticed) = waiter.join().unwrap();
+        eprintln!("noticed after {:?}", noticed - killed);
+        assert_eq!(error.kind(), ErrorKind::PeerDied, "{error}");
+        assert!(noticed < killed + Duration::from_secs(5));
+        // The next sender goes on.
+        let mut sender = ring.sender().unwrap();
+        sender.send(&content(2)).unwrap();
+        assert_eq!(receiver.recv().unwrap().to_vec().unwrap(), content(2));
+        drop(sender);
+        assert_eq!(receiver.recv().unwrap_err().kind(), ErrorKind::Closed);
+    });
+}
+
+#[test]
+fn a_message_that_a_receiver_died_with_comes_to_the_next() {
+    let name = Name::new();
+    let ring = small().open(&name.0).unwrap();
+    let mut sender = ring.sender().unwrap();
+    sender.send(&content(1)).unwrap();
+    let child = started("hold", &name.0);
+    while sender.try_send(&content(2)).unwrap() {}
+    common::kill(child);
+    let error = loop {
+        match sender.send(&content(2)) {
+            Ok(()) => {}
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(error.kind(), ErrorKind::PeerDied, "{error}");
+    let mut receiver = ring.receiver().unwrap();
+    assert_eq!(receiver.recv().unwrap().to_vec().unwrap(), content(1));
+    assert_eq!(receiver.recv().unwrap().to_vec().unwrap(), content(2));
+}
+
+#[test]
+fn senders_that_are_killed_at_any_moment_lose_and_double_nothing_they_sent() {
+    let name = Name::new();
+    let ring = Ring::options().create_new().longest(200).bytes(4096).open(&name.0).unwrap();
+    let mut receiver = ring.receiver().unwrap();
+    let mut received = 0;
+    for who in 1..=rounds(20) {
+        let child = common::start("send for ever", &format!("{} {who}", name.0));
+        let end = Instant::now() + Duration::from_micros(2000 + who * 7919 % 5000);
+        let mut next = 0;
+        let mut child = Some(child);
+        loop {
+            match receiver.recv_until(soon()) {
+                Ok(message) => {
+                    let bytes = message.to_vec().unwrap();
+                    assert_eq!(number(&bytes), who << 32 | next, "after {next} of {who}");
+                    assert_eq!(bytes, content(who << 32 | next));
+                    next += 1;
+                }
+                Err(error) if error.kind() == ErrorKind::PeerDied && child.is_none() => break,
+                // The one before.
+                Err(error) if error.kind() == ErrorKind::PeerDied && next == 0 => {
+                    std::thread::yield_now();
+                }
+                Err(error) => panic!("{error}"),
+            }
+            if next > 0
+                && Instant::now() > end
+                && let Some(child) = child.take()
+            {
+                common::kill(child);
+            }
+        }
+        received += next;
+    }
+    let sent = ring.stat().sent;
+    // Who is killed between sending and counting has sent one more.
+    assert!(sent <= received && received - sent <= rounds(20), "{sent}, {received}");
+}
+
+#[test]
+fn receivers_that_are_killed_at_any_moment_lose_nothing() {
+    let name = Name::new();
+    let ring = small().open(&name.0).unwrap();
+    let mut sender = ring.sender().unwrap();
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut number = 0;
+            while !stop.load(Relaxed) {
+                match sender.send_until(&content(number), Instant::now() + Duration::from_millis(5))
+                {
+                    Ok(()) => number += 1,
+                    Err(error) if error.kind() == ErrorKind::TimedOut => {}
+                    Err(error) if error.kind() == ErrorKind::PeerDied => std::thread::yield_now(),
+                    Err(error) => panic!("{error}"),
+                }
+            }
+        });
+        let mut next: u64 = 0;
+        for who in 0..rounds(20) {
+            let mut child = common::start("receive for ever", &format!("{} {who}", name.0));
+            let mut lines = common::lines(&mut child);
+            let first: u64 = lines.next().unwrap().parse().unwrap();
+            // The one before may have died between saying so and dropping it, or before saying so.
+            assert!(first <= next + 1 && first + 1 >= next, "{first} after {next}");
+            next = first + 1;
+            for _ in 0..who % 50 {
+                let now: u64 = lines.next().unwrap().parse().unwrap();
+                assert_eq!(now, next);
+                next += 1;
+            }
+            child.kill().unwrap();
+            for line in lines {
+                // The last may be cut off.
+                match line.parse::<u64>() {
+                    Ok(now) if now == next => next += 1,
+                    _ => break,
+                }
+            }
+            child.wait().unwrap();
+        }
+        stop.store(true, Relaxed);
+    });
+}
+
+#[test]
+fn a_peer_that_scribbles_over_everything_neither_crashes_nor_stops_the_other() {
+    let name = Name::new();
+    let ring = small().open(&name.0).unwrap();
+    let enemy = Segment::options().layout(layout(&name)).open(&name.0).unwrap();
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut random = 0x9e37_79b9_7f4a_7c15_u64;
+            while !stop.load(Relaxed) {
+                random = random.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+                let words =
+                    [random, random >> 40, 0, 1 << 32 | random >> 58, 2 << 32 | 64, u64::MAX];
+                let at = (random >> 20) as usize % (enemy.len() / 8) * 8;
+                enemy.write_at(at, &words[(random >> 8) as usize % 6].to_le_bytes()).unwrap();
+                if random.is_multiple_of(16) {
+                    std::thread::yield_now();
+                }
+            }
+        });
+        let ring = &ring;
+        let work = move |send: bool| {
+            let mut kinds = std::collections::HashSet::new();
+            let end = Instant::now() + Duration::from_millis(1500);
+            let step = || Instant::now() + Duration::from_millis(2);
+            while Instant::now() < end {
+                let result = if send {
+                    ring.sender().and_then(|mut sender| {
+                        (0..50).try_for_each(|number| sender.send_until(&content(number), step()))
+                    })
+                } else {
+                    ring.receiver().and_then(|mut receiver| {
+                        (0..50).try_for_each(|_| {
+                            receiver
+                                .recv_until(step())?
+                                .to_vec()
+                                .map(|bytes| assert!(bytes.len() <= 100))
+                        })
+                    })
+                };
+                kinds.extend(result.err().map(|error| error.kind()));
+            }
+            kinds
+        };
+        let receiver = scope.spawn(move || work(false));
+        let sent = work(true);
+        let received = receiver.join().unwrap();
+        assert!(sent.contains(&ErrorKind::Scribbled) && received.contains(&ErrorKind::Scribbled));
+        stop.store(true, Relaxed);
+    });
+}
+
+/// The layout hash of a segment, as its header has it.
+fn layout(name: &Name) -> u64 {
+    let found = folio_shm::list().unwrap();
+    found.iter().find(|found| found.name() == name.0).unwrap().layout().unwrap()
+}
+
+#[test]
+fn a_ring_that_is_cut_is_an_error_and_no_wait() {
+    let name = Name::new();
+    let ring = Ring::options().create_new().open(&name.0).unwrap();
+    let (mut sender, mut receiver) = (ring.sender().unwrap(), ring.receiver().unwrap());
+    sender.send(&[7; 5000]).unwrap();
+    let file = std::fs::File::options().write(true).open(name.path()).unwrap();
+    file.set_len(8192).unwrap();
+    let message = receiver.recv().unwrap();
+    assert_eq!(message.to_vec().unwrap_err().kind(), ErrorKind::Truncated);
+    drop(message);
+    assert_eq!(receiver.recv().unwrap_err().kind(), ErrorKind::Truncated);
+    assert_eq!(sender.send(&[7; 5000]).unwrap_err().kind(), ErrorKind::Truncated);
+}
+
+#[test]
+fn a_forked_child_has_no_place_of_its_parents() {
+    let ring = small().memfd("ring").unwrap();
+    let (mut sender, mut receiver) = (ring.sender().unwrap(), ring.receiver().unwrap());
+    sender.send(b"parent").unwrap();
+    // SAFETY: the child tries to use copies of both ends, drops them, and ends.
+    let child = unsafe { libc::fork() };
+    if child == 0 {
+        // SAFETY: the child does not use the originals.
+        let (mut sender, mut receiver) =
+            unsafe { (std::ptr::read(&raw const sender), std::ptr::read(&raw const receiver)) };
+        let refused = sender.send(b"child").is_err_and(|error| error.kind() == ErrorKind::Invalid)
+            && receiver.recv().is_err_and(|error| error.kind() == ErrorKind::Invalid)
+            && ring.sender().is_err_and(|error| error.kind() == ErrorKind::Busy);
+        drop((sender, receiver));
+        // SAFETY: ends the child.
+        unsafe { libc::_exit(if refused { 0 } else { 1 }) };
+    }
+    let mut status = -1;
+    // SAFETY: waits for the child just made.
+    assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
+    assert_eq!(status, 0);
+    assert_eq!(receiver.recv().unwrap().to_vec().unwrap(), b"parent");
+    sender.send(b"again").unwrap();
+    assert_eq!(receiver.recv().unwrap().to_vec().unwrap(), b"again");
+}
+
+#[test]
+fn a_child_with_a_ring_of_its_own_opening_is_a_peer() {
+    let ring = small().memfd("ring").unwrap();
+    let mut receiver = ring.receiver().unwrap();
+    // SAFETY: the child sends, and ends.
+    let child = unsafe { libc::fork() };
+    if child == 0 {
+        let sent = ring
+            .sender()
+            .and_then(|mut sender| (0..500).try_for_each(|number| sender.send(&content(number))));
+        // SAFETY: ends the child.
+        unsafe { libc::_exit(if sent.is_ok() { 0 } else { 1 }) };
+    }
+    for number in 0..500 {
+        assert_eq!(receiver.recv_until(soon()).unwrap().to_vec().unwrap(), content(number));
+    }
+    let mut status = -1;
+    // SAFETY: waits for the child just made.
+    assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
+    assert_eq!(status, 0);
+    assert_eq!(receiver.recv().unwrap_err().kind(), ErrorKind::Closed);
+}
+
+#[test]
+fn a_receiver_waits_for_a_sender_that_is_yet_to_come() {
+    let name = Name::new();
+    let ring = small().open(&name.0).unwrap();
+    let mut child = started("wait", &name.0);
+    open(&name).sender().unwrap().send(b"at last").unwrap();
+    child.wait().unwrap();
+    let end = Instant::now() + Duration::from_secs(10);
+    while ring.stat().received == 0 {
+        assert!(Instant::now() < end);
+    }
+}
+
+#[test]
+fn what_is_no_ring_or_another_is_not_opened() {
+    let name = Name::new();
+    drop(Segment::options().create_new().size(4096).open(&name.0).unwrap());
+    let kind = |options: RingOptions| options.open(&name.0).unwrap_err().kind();
+    assert_eq!(kind(Ring::options()), ErrorKind::Layout);
+    Segment::unlink(&name.0).unwrap();
+    assert_eq!(kind(Ring::options()), ErrorKind::NotFound);
+    assert_eq!(kind(small().longest(1 << 32)), ErrorKind::Invalid);
+    assert_eq!(kind(small().bytes(1 << 41)), ErrorKind::Invalid);
+    assert_eq!(kind(small().bytes(usize::MAX)), ErrorKind::Invalid);
+
+    let _ring = small().layout(5).open(&name.0).unwrap();
+    assert_eq!(kind(Ring::options()), ErrorKind::Layout);
+    let read_only = Ring::options().layout(5).segment(|options| options.read_only());
+    assert_eq!(kind(read_only), ErrorKind::Denied);
+    // One that is there is taken as it is.
+    let other = Ring::options().create().layout(5).longest(9).open(&name.0).unwrap();
+    assert_eq!(other.longest(), 100);
+
+    let enemy = Segment::options().layout(layout(&name)).open(&name.0).unwrap();
+    for (at, value) in [(0, 1u64 << 32), (0, 1000), (8, 0), (8, 1000), (8, 2048), (8, u64::MAX)] {
+        let before: u64 = enemy.get(at).unwrap();
+        enemy.put(at, &value).unwrap();
+        assert_eq!(kind(Ring::options().layout(5)), ErrorKind::Scribbled, "{value} at {at}");
+        enemy.put(at, &before).unwrap();
+    }
+    Ring::options().layout(5).open(&name.0).unwrap();
+}
