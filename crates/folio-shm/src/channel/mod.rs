@@ -1,16 +1,21 @@
 //! Channels: messages through a segment.
 //!
-//! - [`ring`]: from one sender to one receiver.
+//! - [`queue`]: from one or many senders to one or many receivers; one gets each message.
 //!
-//! All stand on the same parts: the lane, in which messages lie, the bell, by which one side wakes
-//! the other, the place that a process has in a channel, and the wait.
+//! It stands on these parts: the lane, in which messages lie, the bell, by which one side wakes the other,
+//! the place that a process has in a channel, and the wait.
 
 pub(crate) mod bell;
 pub(crate) mod lane;
 #[cfg(test)]
 mod lane_tests;
+pub(crate) mod link;
 pub(crate) mod memory;
+pub mod message;
 pub(crate) mod place;
-pub mod ring;
+pub mod queue;
+pub mod queueoptions;
+pub mod receiver;
+pub mod sender;
 pub(crate) mod sync;
-pub(crate) mod wait;
+pub mod wait;

@@ -23,14 +23,72 @@ pub(crate) enum Holder {
     Left,
     /// A process, dead or alive.
     Process(Mark),
+    /// Of several places: a process that is dead, as are all others that have one.
+    Dead(Mark),
 }
 
-/// Who has the place whose word is at `at`.
-pub(crate) fn holder(memory: &Memory, at: usize) -> Holder {
-    match Mark(memory.word64(at).load(Ordering::Acquire)) {
-        Mark::NOBODY => Holder::Nobody,
-        mark if mark.pid() == 0 => Holder::Left,
-        mark => Holder::Process(mark),
+/// Places of one side of a channel: where their words are.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Places {
+    pub(crate) start: usize,
+    pub(crate) stride: usize,
+    pub(crate) count: usize,
+}
+
+impl Places {
+    /// Who has each.
+    pub(crate) fn holders(self, memory: &Memory) -> impl Iterator<Item = Holder> {
+        (0..self.count).map(move |index| {
+            let word = memory.word64(self.start + index * self.stride);
+            match Mark(word.load(Ordering::Acquire)) {
+                Mark::NOBODY => Holder::Nobody,
+                mark if mark.pid() == 0 => Holder::Left,
+                mark => Holder::Process(mark),
+            }
+        })
+    }
+
+    /// Who has them, as a whole: a process that lives, as far as that can be told; else one that died; else
+    /// whether they were left.
+    pub(crate) fn holder(self, memory: &Memory) -> Holder {
+        let mut all = Holder::Nobody;
+        for holder in self.holders(memory) {
+            match (holder, all) {
+                (Holder::Process(mark), _) if self.count == 1 || mark.life() != Life::Dead => {
+                    return holder;
+                }
+                (Holder::Process(mark), _) => all = Holder::Dead(mark),
+                (Holder::Left, Holder::Nobody) => all = holder,
+                _ => {}
+            }
+        }
+        all
+    }
+
+    /// Takes one that nobody has, or a dead process, and says which. `side` names them.
+    pub(crate) fn take(self, memory: &Arc<Memory>, side: &'static str) -> Result<(Place, usize)> {
+        const TAKE: &str = "take a place in";
+        let segment = memory.segment();
+        let fail = |kind, reason: String| Error::new(kind, TAKE, segment.show(), reason);
+        if !segment.is_of_this_namespace() {
+            let reason = "it was made in another PID namespace, where processes have other numbers";
+            return Err(
+                fail(ErrorKind::Unsupported, reason.into()).advice("let all who use it share one")
+            );
+        }
+        let mut last = Mark::NOBODY;
+        for index in 0..self.count {
+            let at = self.start + index * self.stride;
+            match Place::take(memory, at) {
+                Ok(place) => return Ok((place, index)),
+                Err(mark) => last = mark,
+            }
+        }
+        let reason = match self.count {
+            1 => format!("process {} is its {side}", last.pid()),
+            count => format!("it has {count} {side}s already"),
+        };
+        Err(fail(ErrorKind::Busy, reason).advice("more can be asked for when it is made"))
     }
 }
 
@@ -43,23 +101,14 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    /// Takes the place whose word is at `at`, if nobody has it, or a dead process. `side` names it.
-    pub(crate) fn take(memory: &Arc<Memory>, at: usize, side: &'static str) -> Result<Self> {
-        const TAKE: &str = "take a place in";
+    /// Takes the place whose word is at `at`, or says who has it.
+    fn take(memory: &Arc<Memory>, at: usize) -> Result<Self, Mark> {
         let word = memory.word64(at);
         let mark = Mark::this_process();
-        let segment = memory.segment();
-        if !segment.is_of_this_namespace() {
-            let reason = "it was made in another PID namespace, where processes have other numbers";
-            return Err(Error::new(ErrorKind::Unsupported, TAKE, segment.show(), reason)
-                .advice("let all who use it share one"));
-        }
         let mut now = Mark(word.load(Ordering::Acquire));
         loop {
             if now.pid() != 0 && now.life() != Life::Dead {
-                let reason = format!("process {} is its {side}", now.pid());
-                return Err(Error::new(ErrorKind::Busy, TAKE, segment.show(), reason)
-                    .advice("there can be one at a time"));
+                return Err(now);
             }
             match word.compare_exchange(now.0, mark.0, Ordering::AcqRel, Ordering::Acquire) {
                 Ok(_) => return Ok(Self { memory: memory.clone(), at, mark }),

@@ -9,7 +9,7 @@
 use std::time::{Duration, Instant};
 
 use crate::channel::memory::Memory;
-use crate::channel::place::{Holder, holder};
+use crate::channel::place::{Holder, Places};
 use crate::error::{Error, ErrorKind, Result};
 use crate::mark::Mark;
 use crate::owner::Life;
@@ -41,8 +41,8 @@ pub enum Waiting {
 /// Where the other side is, in a channel's memory.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Peer {
-    /// Its place.
-    pub(crate) place: usize,
+    /// Its places.
+    pub(crate) places: Places,
     /// The bell that it rings.
     pub(crate) bell: usize,
     /// What it is called.
@@ -90,7 +90,7 @@ impl Wait {
                 return Ok(found);
             }
             let number = bell.prepare();
-            let holder = holder(memory, peer.place);
+            let holder = peer.places.holder(memory);
             let has_died = self.has_died(holder);
             // After the look at who is there: what it did before it went is found.
             if let Some(found) = ready()? {
@@ -103,9 +103,11 @@ impl Wait {
                 Holder::Left => {
                     return fail(ErrorKind::Closed, format!("its {} has closed it", peer.side));
                 }
+                // There may be others who live.
+                Holder::Process(_) if has_died && peer.places.count > 1 => continue,
+                Holder::Dead(mark) => return fail(ErrorKind::PeerDied, died(peer, mark)),
                 Holder::Process(mark) if has_died => {
-                    let reason = format!("its {}, process {}, has died", peer.side, mark.pid());
-                    return fail(ErrorKind::PeerDied, reason);
+                    return fail(ErrorKind::PeerDied, died(peer, mark));
                 }
                 _ => {}
             }
@@ -166,6 +168,10 @@ impl Wait {
         self.watched = Some((mark, watched));
         has_died
     }
+}
+
+fn died(peer: Peer, mark: Mark) -> String {
+    format!("its {}, process {}, has died", peer.side, mark.pid())
 }
 
 /// Looks until something is found or time is up.

@@ -1,4 +1,4 @@
-//! A ring between processes that die, close, scribble and cut.
+//! A queue between processes that die, close, scribble and cut.
 #![allow(unsafe_code)]
 
 mod common;
@@ -8,18 +8,18 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use common::Name;
-use folio_shm::{ErrorKind, Ring, RingOptions, Segment, Waiting};
+use folio_shm::{ErrorKind, Queue, QueueOptions, Segment, Waiting};
 
-fn small() -> RingOptions {
-    Ring::options().create_new().longest(100).bytes(1024)
+fn small() -> QueueOptions {
+    Queue::options().create_new().longest(100).bytes(1024)
 }
 
 fn soon() -> Instant {
     Instant::now() + Duration::from_secs(20)
 }
 
-fn open(name: &Name) -> Ring {
-    Ring::options().open(&name.0).unwrap()
+fn open(name: &Name) -> Queue {
+    Queue::options().open(&name.0).unwrap()
 }
 
 /// Some bytes that tell which they are.
@@ -50,17 +50,17 @@ fn started(part: &str, argument: &str) -> Child {
 fn child() {
     let Some((part, argument)) = common::part() else { return };
     let (name, who) = argument.split_once(' ').unwrap_or((&argument, "0"));
-    let ring = Ring::options().open(name).unwrap();
+    let queue = Queue::options().open(name).unwrap();
     let who: u64 = who.parse().unwrap();
     match part.as_str() {
         "send" => {
-            let mut sender = ring.sender().unwrap();
+            let mut sender = queue.sender().unwrap();
             for number in 1..=2000 {
                 sender.send(&content(number)).unwrap();
             }
         }
         "send for ever" => {
-            let mut sender = ring.sender().unwrap();
+            let mut sender = queue.sender().unwrap();
             if who.is_multiple_of(3) {
                 sender.set_waiting(Waiting::Sleep);
             }
@@ -73,7 +73,7 @@ fn child() {
             }
         }
         "receive for ever" => {
-            let mut receiver = ring.receiver().unwrap();
+            let mut receiver = queue.receiver().unwrap();
             if who.is_multiple_of(3) {
                 receiver.set_waiting(Waiting::Sleep);
             }
@@ -84,8 +84,14 @@ fn child() {
                 common::say(&number(&bytes).to_string());
             }
         }
+        "send one's own" => {
+            let mut sender = queue.sender().unwrap();
+            for number in 0..3000 {
+                sender.send(&content(who << 32 | number)).unwrap();
+            }
+        }
         "loan" => {
-            let mut sender = ring.sender().unwrap();
+            let mut sender = queue.sender().unwrap();
             sender.send(&content(1)).unwrap();
             let loan = sender.loan(50).unwrap();
             loan.write_at(0, &[0xff; 50]).unwrap();
@@ -93,13 +99,13 @@ fn child() {
             common::hear();
         }
         "hold" => {
-            let mut receiver = ring.receiver().unwrap();
+            let mut receiver = queue.receiver().unwrap();
             let _message = receiver.recv().unwrap();
             common::say("ready");
             common::hear();
         }
         "wait" => {
-            let mut receiver = ring.receiver().unwrap();
+            let mut receiver = queue.receiver().unwrap();
             common::say("ready");
             let _ = receiver.recv();
         }
@@ -109,9 +115,9 @@ fn child() {
 
 #[test]
 fn messages_of_all_lengths_arrive_in_order_with_their_boundaries() {
-    let ring = small().memfd("ring").unwrap();
-    assert_eq!((ring.longest(), ring.bytes()), (100, 1024));
-    let (mut sender, mut receiver) = (ring.sender().unwrap(), ring.receiver().unwrap());
+    let queue = small().memfd("queue").unwrap();
+    assert_eq!((queue.longest(), queue.bytes()), (100, 1024));
+    let (mut sender, mut receiver) = (queue.sender().unwrap(), queue.receiver().unwrap());
     assert!(receiver.try_recv().unwrap().is_none());
     for round in 0..1000usize {
         let message: Vec<u8> = (0..round % 101).map(|at| (round + at) as u8).collect();
@@ -124,9 +130,12 @@ fn messages_of_all_lengths_arrive_in_order_with_their_boundaries() {
         let empty = receiver.try_recv().unwrap().unwrap();
         assert!(empty.is_empty() && empty.to_vec().unwrap().is_empty());
     }
-    let stat = ring.stat();
+    let stat = queue.stat();
     assert_eq!((stat.sent, stat.received), (2000, 2000));
-    assert_eq!(stat.sender, Some(std::process::id()));
+    assert_eq!(
+        (stat.senders, stat.receivers),
+        (vec![std::process::id()], vec![std::process::id()])
+    );
     let error = sender.send(&[0; 101]).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::OutOfRange, "{error}");
 }
@@ -135,8 +144,8 @@ fn messages_of_all_lengths_arrive_in_order_with_their_boundaries() {
 fn every_way_to_wait_brings_every_message_from_another_process() {
     for waiting in [Waiting::Adaptive, Waiting::Sleep, Waiting::Busy] {
         let name = Name::new();
-        let ring = small().open(&name.0).unwrap();
-        let mut receiver = ring.receiver().unwrap();
+        let queue = small().open(&name.0).unwrap();
+        let mut receiver = queue.receiver().unwrap();
         receiver.set_waiting(waiting);
         let mut child = common::start("send", &name.0);
         for number in 1..=2000 {
@@ -150,8 +159,8 @@ fn every_way_to_wait_brings_every_message_from_another_process() {
 
 #[test]
 fn a_loan_is_written_in_place_and_is_nothing_until_it_is_sent() {
-    let ring = small().memfd("ring").unwrap();
-    let (mut sender, mut receiver) = (ring.sender().unwrap(), ring.receiver().unwrap());
+    let queue = small().memfd("queue").unwrap();
+    let (mut sender, mut receiver) = (queue.sender().unwrap(), queue.receiver().unwrap());
     let _ = sender.loan(80).unwrap();
     let mut loan = sender.try_loan(80).unwrap().unwrap();
     assert_eq!(loan.len(), 80);
@@ -170,9 +179,9 @@ fn a_loan_is_written_in_place_and_is_nothing_until_it_is_sent() {
 }
 
 #[test]
-fn a_full_ring_is_said_waited_for_or_given_up() {
-    let ring = small().memfd("ring").unwrap();
-    let (mut sender, mut receiver) = (ring.sender().unwrap(), ring.receiver().unwrap());
+fn a_full_queue_is_said_waited_for_or_given_up() {
+    let queue = small().memfd("queue").unwrap();
+    let (mut sender, mut receiver) = (queue.sender().unwrap(), queue.receiver().unwrap());
     let mut sent = 0;
     while sender.try_send(&content(sent)).unwrap() {
         sent += 1;
@@ -195,7 +204,7 @@ fn a_full_ring_is_said_waited_for_or_given_up() {
     drop(receiver);
     assert_eq!(sender.send(&[0; 100]).unwrap_err().kind(), ErrorKind::Closed);
     // Another may come.
-    let mut receiver = ring.receiver().unwrap();
+    let mut receiver = queue.receiver().unwrap();
     drop(receiver.recv().unwrap());
     sender.send(&[0; 90]).unwrap();
 }
@@ -203,10 +212,10 @@ fn a_full_ring_is_said_waited_for_or_given_up() {
 #[test]
 fn who_waits_learns_of_a_death_after_the_last_message_and_the_loan_is_free() {
     let name = Name::new();
-    let ring = small().open(&name.0).unwrap();
-    let mut receiver = ring.receiver().unwrap();
+    let queue = small().open(&name.0).unwrap();
+    let mut receiver = queue.receiver().unwrap();
     let child = started("loan", &name.0);
-    let error = ring.sender().unwrap_err();
+    let error = queue.sender().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Busy, "{error}");
     assert!(error.to_string().contains(&format!("process {} is its sender", child.id())));
     assert_eq!(receiver.recv().unwrap().to_vec().unwrap(), content(1));
@@ -223,7 +232,7 @@ fn who_waits_learns_of_a_death_after_the_last_message_and_the_loan_is_free() {
         assert_eq!(error.kind(), ErrorKind::PeerDied, "{error}");
         assert!(noticed < killed + Duration::from_secs(5));
         // The next sender goes on.
-        let mut sender = ring.sender().unwrap();
+        let mut sender = queue.sender().unwrap();
         sender.send(&content(2)).unwrap();
         assert_eq!(receiver.recv().unwrap().to_vec().unwrap(), content(2));
         drop(sender);
@@ -234,8 +243,8 @@ fn who_waits_learns_of_a_death_after_the_last_message_and_the_loan_is_free() {
 #[test]
 fn a_message_that_a_receiver_died_with_comes_to_the_next() {
     let name = Name::new();
-    let ring = small().open(&name.0).unwrap();
-    let mut sender = ring.sender().unwrap();
+    let queue = small().open(&name.0).unwrap();
+    let mut sender = queue.sender().unwrap();
     sender.send(&content(1)).unwrap();
     let child = started("hold", &name.0);
     while sender.try_send(&content(2)).unwrap() {}
@@ -247,7 +256,7 @@ fn a_message_that_a_receiver_died_with_comes_to_the_next() {
         }
     };
     assert_eq!(error.kind(), ErrorKind::PeerDied, "{error}");
-    let mut receiver = ring.receiver().unwrap();
+    let mut receiver = queue.receiver().unwrap();
     assert_eq!(receiver.recv().unwrap().to_vec().unwrap(), content(1));
     assert_eq!(receiver.recv().unwrap().to_vec().unwrap(), content(2));
 }
@@ -255,8 +264,8 @@ fn a_message_that_a_receiver_died_with_comes_to_the_next() {
 #[test]
 fn senders_that_are_killed_at_any_moment_lose_and_double_nothing_they_sent() {
     let name = Name::new();
-    let ring = Ring::options().create_new().longest(200).bytes(4096).open(&name.0).unwrap();
-    let mut receiver = ring.receiver().unwrap();
+    let queue = Queue::options().create_new().longest(200).bytes(4096).open(&name.0).unwrap();
+    let mut receiver = queue.receiver().unwrap();
     let mut received = 0;
     for who in 1..=rounds(20) {
         let child = common::start("send for ever", &format!("{} {who}", name.0));
@@ -287,7 +296,7 @@ fn senders_that_are_killed_at_any_moment_lose_and_double_nothing_they_sent() {
         }
         received += next;
     }
-    let sent = ring.stat().sent;
+    let sent = queue.stat().sent;
     // Who is killed between sending and counting has sent one more.
     assert!(sent <= received && received - sent <= rounds(20), "{sent}, {received}");
 }
@@ -295,8 +304,8 @@ fn senders_that_are_killed_at_any_moment_lose_and_double_nothing_they_sent() {
 #[test]
 fn receivers_that_are_killed_at_any_moment_lose_nothing() {
     let name = Name::new();
-    let ring = small().open(&name.0).unwrap();
-    let mut sender = ring.sender().unwrap();
+    let queue = small().open(&name.0).unwrap();
+    let mut sender = queue.sender().unwrap();
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {
         scope.spawn(|| {
@@ -340,8 +349,13 @@ fn receivers_that_are_killed_at_any_moment_lose_nothing() {
 
 #[test]
 fn a_peer_that_scribbles_over_everything_neither_crashes_nor_stops_the_other() {
+    scribble(small());
+    scribble(small().senders(2).receivers(2));
+}
+
+fn scribble(options: QueueOptions) {
     let name = Name::new();
-    let ring = small().open(&name.0).unwrap();
+    let queue = options.open(&name.0).unwrap();
     let enemy = Segment::options().layout(layout(&name)).open(&name.0).unwrap();
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {
@@ -358,18 +372,18 @@ fn a_peer_that_scribbles_over_everything_neither_crashes_nor_stops_the_other() {
                 }
             }
         });
-        let ring = &ring;
+        let queue = &queue;
         let work = move |send: bool| {
             let mut kinds = std::collections::HashSet::new();
-            let end = Instant::now() + Duration::from_millis(1500);
+            let end = Instant::now() + Duration::from_millis(1000);
             let step = || Instant::now() + Duration::from_millis(2);
             while Instant::now() < end {
                 let result = if send {
-                    ring.sender().and_then(|mut sender| {
+                    queue.sender().and_then(|mut sender| {
                         (0..50).try_for_each(|number| sender.send_until(&content(number), step()))
                     })
                 } else {
-                    ring.receiver().and_then(|mut receiver| {
+                    queue.receiver().and_then(|mut receiver| {
                         (0..50).try_for_each(|_| {
                             receiver
                                 .recv_until(step())?
@@ -397,13 +411,13 @@ fn layout(name: &Name) -> u64 {
 }
 
 #[test]
-fn a_ring_that_is_cut_is_an_error_and_no_wait() {
+fn a_queue_that_is_cut_is_an_error_and_no_wait() {
     let name = Name::new();
-    let ring = Ring::options().create_new().open(&name.0).unwrap();
-    let (mut sender, mut receiver) = (ring.sender().unwrap(), ring.receiver().unwrap());
+    let queue = Queue::options().create_new().open(&name.0).unwrap();
+    let (mut sender, mut receiver) = (queue.sender().unwrap(), queue.receiver().unwrap());
     sender.send(&[7; 5000]).unwrap();
     let file = std::fs::File::options().write(true).open(name.path()).unwrap();
-    file.set_len(8192).unwrap();
+    file.set_len(12_288).unwrap();
     let message = receiver.recv().unwrap();
     assert_eq!(message.to_vec().unwrap_err().kind(), ErrorKind::Truncated);
     drop(message);
@@ -413,8 +427,8 @@ fn a_ring_that_is_cut_is_an_error_and_no_wait() {
 
 #[test]
 fn a_forked_child_has_no_place_of_its_parents() {
-    let ring = small().memfd("ring").unwrap();
-    let (mut sender, mut receiver) = (ring.sender().unwrap(), ring.receiver().unwrap());
+    let queue = small().memfd("queue").unwrap();
+    let (mut sender, mut receiver) = (queue.sender().unwrap(), queue.receiver().unwrap());
     sender.send(b"parent").unwrap();
     // SAFETY: the child tries to use copies of both ends, drops them, and ends.
     let child = unsafe { libc::fork() };
@@ -424,7 +438,7 @@ fn a_forked_child_has_no_place_of_its_parents() {
             unsafe { (std::ptr::read(&raw const sender), std::ptr::read(&raw const receiver)) };
         let refused = sender.send(b"child").is_err_and(|error| error.kind() == ErrorKind::Invalid)
             && receiver.recv().is_err_and(|error| error.kind() == ErrorKind::Invalid)
-            && ring.sender().is_err_and(|error| error.kind() == ErrorKind::Busy);
+            && queue.sender().is_err_and(|error| error.kind() == ErrorKind::Busy);
         drop((sender, receiver));
         // SAFETY: ends the child.
         unsafe { libc::_exit(if refused { 0 } else { 1 }) };
@@ -439,13 +453,13 @@ fn a_forked_child_has_no_place_of_its_parents() {
 }
 
 #[test]
-fn a_child_with_a_ring_of_its_own_opening_is_a_peer() {
-    let ring = small().memfd("ring").unwrap();
-    let mut receiver = ring.receiver().unwrap();
+fn a_child_with_a_queue_of_its_own_opening_is_a_peer() {
+    let queue = small().memfd("queue").unwrap();
+    let mut receiver = queue.receiver().unwrap();
     // SAFETY: the child sends, and ends.
     let child = unsafe { libc::fork() };
     if child == 0 {
-        let sent = ring
+        let sent = queue
             .sender()
             .and_then(|mut sender| (0..500).try_for_each(|number| sender.send(&content(number))));
         // SAFETY: ends the child.
@@ -464,42 +478,158 @@ fn a_child_with_a_ring_of_its_own_opening_is_a_peer() {
 #[test]
 fn a_receiver_waits_for_a_sender_that_is_yet_to_come() {
     let name = Name::new();
-    let ring = small().open(&name.0).unwrap();
+    let queue = small().open(&name.0).unwrap();
     let mut child = started("wait", &name.0);
     open(&name).sender().unwrap().send(b"at last").unwrap();
     child.wait().unwrap();
     let end = Instant::now() + Duration::from_secs(10);
-    while ring.stat().received == 0 {
+    while queue.stat().received == 0 {
         assert!(Instant::now() < end);
     }
 }
 
+/// Several processes send, several threads receive; what each received comes back.
+fn crowd(options: QueueOptions, senders: u64, receivers: usize) -> Vec<Vec<u64>> {
+    let name = Name::new();
+    let queue = options.senders(senders as usize).receivers(receivers).open(&name.0).unwrap();
+    let ends: Vec<_> = (0..receivers).map(|_| queue.receiver().unwrap()).collect();
+    assert_eq!(queue.receiver().unwrap_err().kind(), ErrorKind::Busy);
+    let mut children: Vec<_> = (0..senders)
+        .map(|who| common::start("send one's own", &format!("{} {who}", name.0)))
+        .collect();
+    // Until all have begun, a receiver may find that those who came have gone.
+    let all = senders * 3000;
+    let work = |mut end: folio_shm::Receiver| {
+        let mut received = Vec::new();
+        while queue.stat().received < all {
+            match end.recv_until(Instant::now() + Duration::from_millis(50)) {
+                Ok(message) => {
+                    let bytes = message.to_vec().unwrap();
+                    assert_eq!(bytes, content(number(&bytes)));
+                    received.push(number(&bytes));
+                }
+                Err(error) if error.kind() == ErrorKind::TimedOut => {}
+                Err(error) if error.kind() == ErrorKind::Closed => std::thread::yield_now(),
+                Err(error) => panic!("{error}"),
+            }
+        }
+        received
+    };
+    let received = std::thread::scope(|scope| {
+        let workers: Vec<_> = ends.into_iter().map(|end| scope.spawn(|| work(end))).collect();
+        workers.into_iter().map(|worker| worker.join().unwrap()).collect()
+    });
+    for child in &mut children {
+        assert!(child.wait().unwrap().success());
+    }
+    received
+}
+
 #[test]
-fn what_is_no_ring_or_another_is_not_opened() {
+fn of_many_receivers_one_gets_each_message_and_each_senders_keep_their_order() {
+    for (senders, receivers) in [(1, 1), (1, 3), (3, 1), (3, 3)] {
+        let received = crowd(small(), senders, receivers);
+        for each in &received {
+            for who in 0..senders {
+                let own: Vec<_> = each.iter().filter(|&&number| number >> 32 == who).collect();
+                assert!(own.is_sorted(), "{own:?}");
+            }
+        }
+        let mut all: Vec<u64> = received.concat();
+        all.sort_unstable();
+        let expected = (0..senders).flat_map(|who| (0..3000).map(move |at| who << 32 | at));
+        assert!(all.into_iter().eq(expected), "lost or twice");
+    }
+}
+
+#[test]
+fn each_sender_has_a_lane_and_waits_for_no_other() {
+    let queue = small().senders(2).memfd("queue").unwrap();
+    let (mut one, mut other) = (queue.sender().unwrap(), queue.sender().unwrap());
+    let error = queue.sender().unwrap_err();
+    assert!(error.to_string().contains("it has 2 senders already"), "{error}");
+    while one.try_send(&content(1)).unwrap() {}
+    other.send(&content(2)).unwrap();
+    let mut receiver = queue.receiver().unwrap();
+    let mut seen = Vec::new();
+    for _ in 0..2 {
+        seen.push(number(&receiver.recv().unwrap().to_vec().unwrap()));
+    }
+    assert_eq!(seen, [1, 2], "both have their turn");
+    drop(other);
+    // One has left, the other has not.
+    while receiver.try_recv().unwrap().is_some() {}
+    let end = Instant::now() + Duration::from_millis(20);
+    assert_eq!(receiver.recv_until(end).unwrap_err().kind(), ErrorKind::TimedOut);
+}
+
+#[test]
+fn what_one_receiver_died_with_another_gets() {
+    let name = Name::new();
+    let queue = small().receivers(3).open(&name.0).unwrap();
+    let mut sender = queue.sender().unwrap();
+    sender.send(&content(1)).unwrap();
+    sender.send(&content(2)).unwrap();
+    let child = started("hold", &name.0);
+    let mut receiver = queue.receiver().unwrap();
+    // The child has the lane, and with it the second message.
+    assert!(receiver.try_recv().unwrap().is_none());
+    common::kill(child);
+    for number in [1, 2] {
+        let message = receiver.recv_until(soon()).unwrap();
+        assert_eq!(message.to_vec().unwrap(), content(number));
+    }
+    let mut other = queue.receiver().unwrap();
+    sender.send(&content(3)).unwrap();
+    sender.send(&content(4)).unwrap();
+    let message = receiver.recv().unwrap();
+    assert!(other.try_recv().unwrap().is_none());
+    std::thread::scope(|scope| {
+        let waiter = scope.spawn(|| other.recv_until(soon()).unwrap().to_vec().unwrap());
+        std::thread::sleep(Duration::from_millis(5));
+        drop(message);
+        assert_eq!(waiter.join().unwrap(), content(4));
+    });
+}
+
+#[test]
+fn what_is_no_queue_or_another_is_not_opened() {
     let name = Name::new();
     drop(Segment::options().create_new().size(4096).open(&name.0).unwrap());
-    let kind = |options: RingOptions| options.open(&name.0).unwrap_err().kind();
-    assert_eq!(kind(Ring::options()), ErrorKind::Layout);
+    let kind = |options: QueueOptions| options.open(&name.0).unwrap_err().kind();
+    assert_eq!(kind(Queue::options()), ErrorKind::Layout);
     Segment::unlink(&name.0).unwrap();
-    assert_eq!(kind(Ring::options()), ErrorKind::NotFound);
+    assert_eq!(kind(Queue::options()), ErrorKind::NotFound);
     assert_eq!(kind(small().longest(1 << 32)), ErrorKind::Invalid);
     assert_eq!(kind(small().bytes(1 << 41)), ErrorKind::Invalid);
     assert_eq!(kind(small().bytes(usize::MAX)), ErrorKind::Invalid);
+    assert_eq!(kind(small().senders(0)), ErrorKind::Invalid);
+    assert_eq!(kind(small().receivers(1025)), ErrorKind::Invalid);
 
     let _ring = small().layout(5).open(&name.0).unwrap();
-    assert_eq!(kind(Ring::options()), ErrorKind::Layout);
-    let read_only = Ring::options().layout(5).segment(|options| options.read_only());
+    assert_eq!(kind(Queue::options()), ErrorKind::Layout);
+    let read_only = Queue::options().layout(5).segment(|options| options.read_only());
     assert_eq!(kind(read_only), ErrorKind::Denied);
     // One that is there is taken as it is.
-    let other = Ring::options().create().layout(5).longest(9).open(&name.0).unwrap();
+    let other = Queue::options().create().layout(5).longest(9).open(&name.0).unwrap();
     assert_eq!(other.longest(), 100);
 
     let enemy = Segment::options().layout(layout(&name)).open(&name.0).unwrap();
-    for (at, value) in [(0, 1u64 << 32), (0, 1000), (8, 0), (8, 1000), (8, 2048), (8, u64::MAX)] {
+    for (at, value) in [
+        (0, 1u64 << 32),
+        (0, 1000),
+        (8, 0),
+        (8, 1000),
+        (8, 2048),
+        (8, u64::MAX),
+        (16, 0),
+        (16, 2),
+        (24, u64::MAX),
+    ] {
         let before: u64 = enemy.get(at).unwrap();
         enemy.put(at, &value).unwrap();
-        assert_eq!(kind(Ring::options().layout(5)), ErrorKind::Scribbled, "{value} at {at}");
+        assert_eq!(kind(Queue::options().layout(5)), ErrorKind::Scribbled, "{value} at {at}");
         enemy.put(at, &before).unwrap();
     }
-    Ring::options().layout(5).open(&name.0).unwrap();
+    Queue::options().layout(5).open(&name.0).unwrap();
 }

@@ -1,0 +1,187 @@
+//! The link: one lane in a channel's memory, with the words that its two sides need.
+//!
+//! Layout of its words, each line on its own cache line:
+//!
+//! | offset | |
+//! | --- | --- |
+//! | 0 | sender: its mark, how many messages it sent |
+//! | 64 | reader: its mark, the head, how many messages were received |
+//! | 128 | the bell that the reader rings |
+//!
+//! The bell that the sender rings is the channel's: whoever receives sleeps for all lanes at once.
+
+use std::sync::atomic::{AtomicU64, Ordering, fence};
+
+use folio::View;
+
+use crate::channel::bell::Bell;
+use crate::channel::lane::{Head, Refusal, Scribbled, Shape, Slot, Tail, Words};
+use crate::channel::memory::{Circle, Memory};
+use crate::error::{Error, ErrorKind, Result};
+use crate::header;
+use crate::mark::Mark;
+use crate::owner::Life;
+
+pub(crate) const SEND: &str = "send to";
+pub(crate) const RECEIVE: &str = "receive from";
+
+/// Bytes of a link's words, without its circle.
+pub(crate) const BYTES: usize = 192;
+
+const SENT: usize = 8;
+const READER: usize = 64;
+const HEAD: usize = 72;
+const RECEIVED: usize = 80;
+const DRAINED: usize = 128;
+
+/// One lane of a channel.
+#[derive(Clone, Debug)]
+pub(crate) struct Link {
+    pub(crate) circle: Circle,
+    pub(crate) shape: Shape,
+    /// Where its words are in the payload.
+    pub(crate) base: usize,
+    /// Where the bell is that its sender rings.
+    pub(crate) filled: usize,
+}
+
+impl Link {
+    #[inline]
+    pub(crate) fn memory(&self) -> &Memory {
+        &self.circle.memory
+    }
+
+    /// Where the sender's mark is.
+    pub(crate) fn sender(&self) -> usize {
+        self.base
+    }
+
+    /// Where the reader's mark is.
+    pub(crate) fn reader(&self) -> usize {
+        self.base + READER
+    }
+
+    #[inline]
+    pub(crate) fn head(&self) -> &AtomicU64 {
+        self.memory().word64(self.base + HEAD)
+    }
+
+    pub(crate) fn drained_at(&self) -> usize {
+        self.base + DRAINED
+    }
+
+    #[inline]
+    pub(crate) fn drained(&self) -> Bell<'_> {
+        self.memory().bell(self.drained_at())
+    }
+
+    #[inline]
+    pub(crate) fn filled(&self) -> Bell<'_> {
+        self.memory().bell(self.filled)
+    }
+
+    pub(crate) fn sent(&self) -> u64 {
+        self.memory().word64(self.base + SENT).load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn received(&self) -> u64 {
+        self.memory().word64(self.base + RECEIVED).load(Ordering::Relaxed)
+    }
+
+    /// Counts a message that was sent. By the sender.
+    #[inline]
+    pub(crate) fn count_sent(&self) {
+        count(self.memory().word64(self.base + SENT));
+    }
+
+    /// Counts a message that was received. By the reader.
+    #[inline]
+    pub(crate) fn count_received(&self) {
+        count(self.memory().word64(self.base + RECEIVED));
+    }
+
+    /// Where a new sender begins.
+    pub(crate) fn tail(&self) -> Result<Tail> {
+        let tail = Tail::find(&self.shape, &self.circle, self.head());
+        tail.ok_or_else(|| self.scribbled(SEND))
+    }
+
+    /// Where a new reader begins.
+    pub(crate) fn start(&self) -> Result<Head> {
+        let head = Head::at(self.head().load(Ordering::Acquire));
+        head.ok_or_else(|| self.scribbled(RECEIVE))
+    }
+
+    #[inline]
+    pub(crate) fn reserve(&self, tail: &mut Tail, len: u32) -> Result<Option<Slot>> {
+        match tail.reserve(&self.shape, self.head(), len) {
+            Ok(slot) => Ok(Some(slot)),
+            Err(Refusal::Full) => Ok(None),
+            Err(Refusal::Scribbled) => Err(self.scribbled(SEND)),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn peek(&self, head: &Head) -> Result<Option<Slot>> {
+        head.peek(&self.shape, &self.circle).map_err(|Scribbled| self.scribbled(RECEIVE))
+    }
+
+    /// Whether something may be there to be read, at a glance. What a peer writes may make it wrong.
+    #[inline]
+    pub(crate) fn is_filled(&self) -> bool {
+        let head = self.head().load(Ordering::Acquire) & !7;
+        self.circle.word(head).load(Ordering::Acquire) != 0
+    }
+
+    /// Makes this process the reader, if there is none, or a dead one.
+    pub(crate) fn claim(&self) -> bool {
+        let reader = self.memory().word64(self.reader());
+        let this = Mark::this_process().0;
+        let take = |from| {
+            reader.compare_exchange(from, this, Ordering::Acquire, Ordering::Relaxed).map_err(Mark)
+        };
+        match take(Mark::NOBODY.0) {
+            Ok(_) => true,
+            Err(other) if other.0 == this => false,
+            Err(other) => other.life() == Life::Dead && take(other.0).is_ok(),
+        }
+    }
+
+    /// Lets others read, and wakes them if there is something they were kept from.
+    pub(crate) fn unclaim(&self) {
+        let reader = self.memory().word64(self.reader());
+        let (this, nobody) = (Mark::this_process().0, Mark::NOBODY.0);
+        let _ = reader.compare_exchange(this, nobody, Ordering::Release, Ordering::Relaxed);
+        // Who found it claimed went to sleep; the sender may have rung before that.
+        fence(Ordering::SeqCst);
+        if self.is_filled() {
+            self.filled().ring();
+        }
+    }
+
+    /// The bytes of a message.
+    #[inline]
+    pub(crate) fn view(&self, slot: Slot) -> View<'_> {
+        let at = header::BYTES + self.circle.place(slot.start());
+        let view = self.memory().segment().mapping().view();
+        view.range(at..at + slot.len() as usize).expect("a slot lies in the circle")
+    }
+
+    #[cold]
+    pub(crate) fn scribbled(&self, operation: &'static str) -> Error {
+        let reason = "somebody has written over the channel's own words";
+        Error::new(ErrorKind::Scribbled, operation, self.memory().segment().show(), reason)
+            .advice("remove it, and have it made anew")
+    }
+
+    #[cold]
+    pub(crate) fn lost(&self, operation: &'static str, error: folio::Error) -> Error {
+        Error::mapping(operation, self.memory().segment().show(), error)
+    }
+}
+
+/// Adds 1 to a word that one process writes.
+#[inline]
+fn count(word: &AtomicU64) {
+    word.store(word.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+}

@@ -1,0 +1,77 @@
+//! The message: one that was received, in its place in the segment.
+#![allow(unsafe_code)]
+
+use folio::View;
+
+use crate::channel::lane::{Head, Slot};
+use crate::channel::link::{Link, RECEIVE};
+use crate::error::Result;
+
+/// A message in the segment. Dropped, its place is the sender's again.
+#[derive(Debug)]
+pub struct Message<'a> {
+    pub(crate) link: &'a Link,
+    pub(crate) head: &'a mut Head,
+    pub(crate) slot: Slot,
+    /// Whether others may read the lane when this one has been dropped.
+    pub(crate) is_claimed: bool,
+}
+
+impl Message<'_> {
+    /// Bytes of the message.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.slot.len() as usize
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.slot.len() == 0
+    }
+
+    /// The bytes, to be read by copying. The sender's process may change them still.
+    #[must_use]
+    pub fn view(&self) -> View<'_> {
+        self.link.view(self.slot)
+    }
+
+    /// Copies bytes from position `at` of the message into `buf`.
+    ///
+    /// # Errors
+    /// As [`Segment::read_at`](crate::Segment::read_at).
+    pub fn read_at(&self, at: usize, buf: &mut [u8]) -> Result<()> {
+        self.view().read_at(at, buf).map_err(|error| self.link.lost(RECEIVE, error))
+    }
+
+    /// The message, copied.
+    ///
+    /// # Errors
+    /// As [`Segment::read_at`](crate::Segment::read_at).
+    pub fn to_vec(&self) -> Result<Vec<u8>> {
+        self.view().to_vec().map_err(|error| self.link.lost(RECEIVE, error))
+    }
+
+    /// The bytes as a slice.
+    ///
+    /// # Safety
+    /// As for [`Loan::as_mut_slice`](crate::Loan::as_mut_slice).
+    #[must_use]
+    pub unsafe fn as_slice(&self) -> &[u8] {
+        let view = self.view();
+        // SAFETY: as in `Loan::as_mut_slice`; an honest sender writes to the slot only after it has been
+        // released, which takes `self`.
+        unsafe { std::slice::from_raw_parts(view.as_ptr(), view.len()) }
+    }
+}
+
+impl Drop for Message<'_> {
+    fn drop(&mut self) {
+        self.head.release(self.link.head(), self.slot);
+        self.link.count_received();
+        self.link.drained().ring_if_seen();
+        if self.is_claimed {
+            self.link.unclaim();
+        }
+    }
+}

@@ -1,0 +1,251 @@
+//! The queue: a channel from one or many senders to one or many receivers, where one gets each message.
+//!
+//! ```
+//! use folio_shm::Queue;
+//!
+//! # let name = format!("folio-doc-queue-{}", std::process::id());
+//! // In one process:
+//! let queue = Queue::options().create().longest(1000).open(&name)?;
+//! let mut sender = queue.sender()?;
+//! sender.send(b"a message")?;
+//! let mut loan = sender.loan(6)?; // written where the receiver reads it
+//! loan.write_at(0, b"second")?;
+//! loan.send();
+//!
+//! // In another, of the same user:
+//! let mut receiver = Queue::options().open(&name)?.receiver()?;
+//! assert_eq!(receiver.recv()?.to_vec()?, b"a message");
+//! let message = receiver.recv()?; // a place in the segment, until it is dropped
+//! assert_eq!(message.len(), 6);
+//! # folio_shm::Segment::unlink(&name)?;
+//! # drop(message);
+//! # drop(sender);
+//! let end = receiver.recv().unwrap_err();
+//! assert_eq!(end.kind(), folio_shm::ErrorKind::Closed);
+//! # Ok::<(), folio_shm::Error>(())
+//! ```
+//!
+//! Messages keep their boundaries; those of one sender keep their order; each arrives whole, once, at a
+//! receiver that lives. Each sender has a lane of its own, so that no sender waits for another, and none that
+//! dies leaves anything half done that others need.
+//!
+//! Whoever waits learns that the other side has left or died, after the last message. Another can take
+//! the place: a sender goes on where the last message ends; what a receiver had not dropped when it died
+//! goes to the next. Of several receivers one at a time has a message of each lane: who works long on a message
+//! while others could do the next copies it, and drops it.
+//!
+//! A peer may write anything into the segment at any time, its messages included: so they are copied out, or
+//! looked at through a [`folio::View`]. What it does to the channel's own words is an error, kind
+//! [`Scribbled`](ErrorKind::Scribbled), or a message that was never sent, or one that is not seen.
+//!
+//! Layout of the payload:
+//!
+//! | offset | |
+//! | --- | --- |
+//! | 0 | longest message, size of a circle, number of senders, of receivers |
+//! | 64 | the bell that the senders ring |
+//! | 128 | for each receiver: its mark |
+//! | then | for each sender: the words of its link |
+//! | on the next page | for each sender: its circle |
+
+use std::fmt;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
+
+use crate::channel::lane::Shape;
+use crate::channel::link::{self, Link};
+use crate::channel::memory::{Circle, Memory};
+use crate::channel::place::{Holder, Places};
+use crate::channel::queueoptions::QueueOptions;
+use crate::channel::receiver::Receiver;
+use crate::channel::sender::Sender;
+use crate::channel::wait::Peer;
+use crate::error::{Error, ErrorKind, Result};
+use crate::segment::Segment;
+
+const FILLED: usize = 64;
+const RECEIVERS: usize = 128;
+
+/// More places than this nobody needs, and a circle no more bytes.
+pub(crate) const MOST_PLACES: u64 = 1024;
+pub(crate) const LARGEST: u64 = 1 << 40;
+
+/// What a queue is like: the first numbers in its segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Measures {
+    pub(crate) longest: u64,
+    pub(crate) size: u64,
+    pub(crate) senders: u64,
+    pub(crate) receivers: u64,
+}
+
+impl Measures {
+    pub(crate) fn write(&self, segment: &Segment) -> Result<()> {
+        segment.put(0, &[self.longest, self.size, self.senders, self.receivers])
+    }
+
+    fn read(segment: &Segment) -> Result<Self> {
+        let [longest, size, senders, receivers] = segment.get(0)?;
+        Ok(Self { longest, size, senders, receivers })
+    }
+
+    /// The shape of its lanes, if it is one that can be.
+    pub(crate) fn shape(&self) -> Option<Shape> {
+        let longest = u32::try_from(self.longest).ok()?;
+        let places = 1..=MOST_PLACES;
+        let is_sound = self.size.is_power_of_two()
+            && (Shape::smallest(longest)..=LARGEST).contains(&self.size)
+            && places.contains(&self.senders)
+            && places.contains(&self.receivers);
+        is_sound.then_some(Shape { size: self.size, longest })
+    }
+
+    /// Where the links begin.
+    fn links(&self) -> usize {
+        (RECEIVERS + self.receivers as usize * size_of::<u64>()).next_multiple_of(64)
+    }
+
+    /// Where the circles begin.
+    fn circles(&self) -> usize {
+        (self.links() + self.senders as usize * link::BYTES).next_multiple_of(4096)
+    }
+
+    /// Bytes of payload. Of sound measures.
+    pub(crate) fn len(&self) -> u64 {
+        self.circles() as u64 + self.senders * self.size
+    }
+}
+
+/// A channel whose every message one receiver gets. See the [module](self) documentation.
+#[derive(Clone)]
+pub struct Queue {
+    memory: Arc<Memory>,
+    measures: Measures,
+    shape: Shape,
+}
+
+impl Queue {
+    /// Options to open or make one with.
+    #[must_use]
+    pub fn options() -> QueueOptions {
+        QueueOptions::default()
+    }
+
+    pub(crate) fn new(segment: Segment) -> Result<Self> {
+        let measures = Measures::read(&segment)?;
+        let shape = measures.shape().filter(|_| measures.len() == segment.len() as u64);
+        let Some(shape) = shape else {
+            let reason = "the measures of the queue contradict each other";
+            return Err(Error::new(ErrorKind::Scribbled, "open", segment.show(), reason)
+                .advice("remove it, and have it made anew"));
+        };
+        Ok(Self { memory: Arc::new(Memory::new(segment)?), measures, shape })
+    }
+
+    /// Bytes of the longest message that can be sent.
+    #[must_use]
+    pub fn longest(&self) -> usize {
+        self.shape.longest as usize
+    }
+
+    /// Bytes of each sender's circle.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.shape.size as usize
+    }
+
+    /// Takes a sender's place.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Busy`] while processes that live have all of them, this one too;
+    /// [`ErrorKind::Scribbled`] if what is in the lane is no messages; [`ErrorKind::Unsupported`] if the queue
+    /// was made in another PID namespace.
+    pub fn sender(&self) -> Result<Sender> {
+        let (place, index) = self.senders().take(&self.memory, "sender")?;
+        let link = self.link(index);
+        let (bell, side) = (link.drained_at(), "receiver");
+        let peer = Peer { places: self.receivers(), bell, side, always_rings: false };
+        Sender::new(link, place, peer)
+    }
+
+    /// Takes a receiver's place.
+    ///
+    /// # Errors
+    /// As [`sender`](Self::sender).
+    pub fn receiver(&self) -> Result<Receiver> {
+        let (place, _) = self.receivers().take(&self.memory, "receiver")?;
+        let links = (0..self.measures.senders as usize).map(|index| self.link(index)).collect();
+        let is_alone = self.measures.receivers == 1;
+        // With others about, a message may be left over without anybody ringing.
+        let always_rings = is_alone && self.measures.senders == 1;
+        let peer = Peer { places: self.senders(), bell: FILLED, side: "sender", always_rings };
+        Receiver::new(links, place, peer, is_alone)
+    }
+
+    /// What can be seen from outside. No side notices.
+    #[must_use]
+    pub fn stat(&self) -> QueueStat {
+        let links = (0..self.measures.senders as usize).map(|index| self.link(index));
+        let (sent, received) = links.fold((0u64, 0u64), |(sent, received), link| {
+            (sent.wrapping_add(link.sent()), received.wrapping_add(link.received()))
+        });
+        let pids = |places: Places| {
+            let holders = places.holders(&self.memory);
+            let pid = |holder| match holder {
+                Holder::Process(mark) | Holder::Dead(mark) => Some(mark.pid()),
+                Holder::Nobody | Holder::Left => None,
+            };
+            holders.filter_map(pid).collect()
+        };
+        let (senders, receivers) = (pids(self.senders()), pids(self.receivers()));
+        QueueStat { sent, received, senders, receivers }
+    }
+
+    fn link(&self, index: usize) -> Link {
+        let start = self.measures.circles() + index * self.bytes();
+        let circle = Circle { memory: self.memory.clone(), start, size: self.shape.size };
+        let base = self.measures.links() + index * link::BYTES;
+        Link { circle, shape: self.shape, base, filled: FILLED }
+    }
+
+    fn senders(&self) -> Places {
+        let start = self.link(0).sender();
+        Places { start, stride: link::BYTES, count: self.measures.senders as usize }
+    }
+
+    fn receivers(&self) -> Places {
+        let stride = size_of::<u64>();
+        Places { start: RECEIVERS, stride, count: self.measures.receivers as usize }
+    }
+}
+
+/// The descriptor of the segment, to be sent to another process.
+impl AsFd for Queue {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.memory.segment().as_fd()
+    }
+}
+
+impl fmt::Debug for Queue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Queue")
+            .field("segment", self.memory.segment())
+            .field("measures", &self.measures)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A queue's counters, as they were when it was looked at. Each process writes its own, and may write
+/// anything.
+#[non_exhaustive]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QueueStat {
+    /// Messages that were sent, since it was made.
+    pub sent: u64,
+    /// Messages that were received.
+    pub received: u64,
+    /// The processes that are senders, dead or alive.
+    pub senders: Vec<u32>,
+    /// The processes that are receivers, dead or alive.
+    pub receivers: Vec<u32>,
+}

@@ -1,0 +1,151 @@
+//! The receiver: the other end of a channel.
+//!
+//! Alone, it keeps the head of each lane to itself. One of several claims a lane for as long as it has a message
+//! of it, and goes on where the one before it stopped: see [`Link::claim`].
+
+use std::time::Instant;
+
+use crate::channel::lane::{Head, Slot};
+use crate::channel::link::{Link, RECEIVE};
+use crate::channel::message::Message;
+use crate::channel::place::Place;
+use crate::channel::wait::{Peer, Wait, Waiting};
+use crate::error::Result;
+
+/// A receiving side of a channel. Dropped, it is closed: senders learn of it when there is no more room, and
+/// no other receiver.
+#[derive(Debug)]
+pub struct Receiver {
+    lanes: Lanes,
+    place: Place,
+    wait: Wait,
+    /// Who sends.
+    peer: Peer,
+}
+
+/// The lanes, as a receiver has them.
+#[derive(Debug)]
+struct Lanes {
+    links: Vec<Link>,
+    heads: Vec<Head>,
+    /// Whether no other receiver can be there.
+    is_alone: bool,
+    /// The lane to look at first: messages of all senders have their turn.
+    next: usize,
+}
+
+impl Receiver {
+    /// A receiver in a place that it has.
+    pub(crate) fn new(links: Vec<Link>, place: Place, peer: Peer, is_alone: bool) -> Result<Self> {
+        let heads = links.iter().map(Link::start).collect::<Result<_>>()?;
+        let lanes = Lanes { links, heads, is_alone, next: 0 };
+        lanes.ring();
+        Ok(Self { lanes, place, wait: Wait::default(), peer })
+    }
+
+    /// How to wait for messages; [`Waiting::Adaptive`] by default.
+    pub fn set_waiting(&mut self, waiting: Waiting) {
+        self.wait.waiting = waiting;
+    }
+
+    /// The next message; waits for it.
+    ///
+    /// # Errors
+    /// If there is no message, [`Closed`](crate::ErrorKind::Closed) or
+    /// [`PeerDied`](crate::ErrorKind::PeerDied) if there is no sender any more; one that there never was is
+    /// waited for. [`Scribbled`](crate::ErrorKind::Scribbled), [`Truncated`](crate::ErrorKind::Truncated) where
+    /// somebody spoilt the channel; [`Invalid`](crate::ErrorKind::Invalid) in a forked child.
+    pub fn recv(&mut self) -> Result<Message<'_>> {
+        self.receive(None)
+    }
+
+    /// The next message, if it comes before the deadline.
+    ///
+    /// # Errors
+    /// As [`recv`](Self::recv), and [`TimedOut`](crate::ErrorKind::TimedOut).
+    pub fn recv_until(&mut self, deadline: Instant) -> Result<Message<'_>> {
+        self.receive(Some(deadline))
+    }
+
+    /// The next message, if there is one now.
+    ///
+    /// # Errors
+    /// As [`recv`](Self::recv), but for those of waiting.
+    pub fn try_recv(&mut self) -> Result<Option<Message<'_>>> {
+        self.place.is_ours(RECEIVE)?;
+        let found = self.lanes.find()?;
+        if found.is_none() {
+            self.lanes.ring();
+        }
+        Ok(found.map(|(index, slot)| self.lanes.message(index, slot)))
+    }
+
+    #[inline]
+    fn receive(&mut self, deadline: Option<Instant>) -> Result<Message<'_>> {
+        self.place.is_ours(RECEIVE)?;
+        let Self { lanes, wait, peer, .. } = self;
+        let (index, slot) = match lanes.find()? {
+            Some(found) => found,
+            None => {
+                lanes.ring();
+                let memory = lanes.links[0].circle.memory.clone();
+                wait.until(RECEIVE, &memory, *peer, deadline, || lanes.find())?
+            }
+        };
+        Ok(lanes.message(index, slot))
+    }
+}
+
+impl Lanes {
+    /// A message, and its lane, which is claimed where it has to be.
+    #[inline]
+    fn find(&mut self) -> Result<Option<(usize, Slot)>> {
+        for step in 0..self.links.len() {
+            let mut index = self.next + step;
+            if index >= self.links.len() {
+                index -= self.links.len();
+            }
+            if let Some(slot) = self.look(index)? {
+                self.next = if index + 1 == self.links.len() { 0 } else { index + 1 };
+                return Ok(Some((index, slot)));
+            }
+        }
+        Ok(None)
+    }
+
+    #[inline]
+    fn look(&mut self, index: usize) -> Result<Option<Slot>> {
+        let link = &self.links[index];
+        if self.is_alone {
+            return link.peek(&self.heads[index]);
+        }
+        if !link.is_filled() || !link.claim() {
+            return Ok(None);
+        }
+        let found = link.start().and_then(|head| {
+            self.heads[index] = head;
+            link.peek(&self.heads[index])
+        });
+        if !matches!(found, Ok(Some(_))) {
+            link.unclaim();
+        }
+        found
+    }
+
+    fn message(&mut self, index: usize, slot: Slot) -> Message<'_> {
+        let (link, head) = (&self.links[index], &mut self.heads[index]);
+        Message { link, head, slot, is_claimed: !self.is_alone }
+    }
+
+    /// Wakes senders that went to sleep as the last message was dropped, and were not seen then, perhaps.
+    fn ring(&self) {
+        self.links.iter().for_each(|link| link.drained().ring());
+    }
+}
+
+impl Drop for Receiver {
+    fn drop(&mut self) {
+        self.place.leave();
+        self.lanes.ring();
+    }
+}
