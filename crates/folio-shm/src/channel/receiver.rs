@@ -1,7 +1,7 @@
 //! The receiver: the other end of a channel.
 //!
 //! Alone, it keeps the head of each lane to itself. One of several claims a lane for as long as it has a message
-//! of it, and goes on where the one before it stopped: see [`Link::claim`].
+//! of it, and goes on where the one before it stopped.
 
 use std::time::Instant;
 
