@@ -13,7 +13,8 @@
 //! - [`Segment`]: named, in a file, or with nothing but a descriptor. Made whole or not at all, its space
 //!   reserved, its header checked.
 //! - [`list()`] and [`gc()`]: what is in /dev/shm, and what dead processes left there.
-//! - [`Queue`]: messages, from one or many senders to one or many receivers.
+//! - [`Queue`]: messages, from one or many senders to one or many receivers; one gets each.
+//! - [`Broadcast`]: messages from one publisher to many subscribers; each gets each.
 //! - [`Mutex`], [`Condition`], [`Once`]: between processes, whose death is an error value to the next.
 //! - [`Shared`], [`RelPtr`]: values and pointers that mean the same in every process.
 //! - [`send_fd`] and [`recv_fd`]: descriptors of segments, from process to process.
@@ -49,15 +50,21 @@ mod watch;
 mod words;
 
 #[doc(inline)]
+pub use channel::broadcast::Broadcast;
+#[doc(inline)]
 pub use channel::message::Message;
 #[doc(inline)]
-pub use channel::queue::{Queue, QueueStat};
+pub use channel::options::{Channel, ChannelOptions};
 #[doc(inline)]
-pub use channel::queueoptions::QueueOptions;
+pub use channel::publisher::Publisher;
+#[doc(inline)]
+pub use channel::queue::{Queue, QueueStat};
 #[doc(inline)]
 pub use channel::receiver::Receiver;
 #[doc(inline)]
 pub use channel::sender::{Loan, Sender};
+#[doc(inline)]
+pub use channel::subscriber::Subscriber;
 #[doc(inline)]
 pub use channel::wait::Waiting;
 #[doc(inline)]

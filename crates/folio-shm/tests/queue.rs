@@ -8,7 +8,9 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use common::Name;
-use folio_shm::{ErrorKind, Queue, QueueOptions, Segment, Waiting};
+use folio_shm::{ChannelOptions, ErrorKind, Queue, Segment, Waiting};
+
+type QueueOptions = ChannelOptions<Queue>;
 
 fn small() -> QueueOptions {
     Queue::options().create_new().longest(100).bytes(1024)

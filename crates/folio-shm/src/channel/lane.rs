@@ -31,9 +31,9 @@
 
 use crate::channel::sync::{AtomicU64, Ordering};
 
-const HEADER: u64 = 8;
-const MESSAGE: u64 = 1 << 32;
-const PADDING: u64 = 2 << 32;
+pub(crate) const HEADER: u64 = 8;
+pub(crate) const MESSAGE: u64 = 1 << 32;
+pub(crate) const PADDING: u64 = 2 << 32;
 
 /// The words of a circle. Others may write to them, too.
 pub(crate) trait Words {
@@ -58,8 +58,13 @@ impl Shape {
     }
 
     /// Bytes from a position to where the circle begins again.
-    fn rest(&self, position: u64) -> u64 {
+    pub(crate) fn rest(&self, position: u64) -> u64 {
         self.size - (position & (self.size - 1))
+    }
+
+    /// Whether there can be a message of this length behind a header at a position.
+    pub(crate) fn has_room(&self, header: u64, len: u32) -> bool {
+        len <= self.longest && record(len) <= self.rest(header)
     }
 }
 
@@ -81,11 +86,32 @@ pub(crate) struct Slot {
 }
 
 impl Slot {
-    fn new(shape: &Shape, from: u64, len: u32) -> Self {
+    /// That of a message of this length, behind what ends at a position.
+    pub(crate) fn new(shape: &Shape, from: u64, len: u32) -> Self {
         let needed = record(len);
         let rest = shape.rest(from);
         let header = if needed > rest { from + rest } else { from };
         Self { from, header, to: header + needed, len }
+    }
+
+    /// That of a message that was found.
+    pub(crate) fn found(from: u64, header: u64, len: u32) -> Self {
+        Self { from, header, to: header + record(len), len }
+    }
+
+    /// Where its header is.
+    pub(crate) fn header(&self) -> u64 {
+        self.header
+    }
+
+    /// Bytes of padding before its header.
+    pub(crate) fn padding(&self) -> u64 {
+        self.header - self.from
+    }
+
+    /// Where the next begins.
+    pub(crate) fn end(&self) -> u64 {
+        self.to
     }
 
     /// The position of its first byte.
@@ -168,13 +194,13 @@ impl Tail {
         debug_assert_eq!(slot.from, self.at);
         words.word(slot.to).store(0, Ordering::Relaxed);
         let header = MESSAGE | u64::from(slot.len);
-        if slot.header != slot.from {
-            // Both appear with the padding's.
-            words.word(slot.header).store(header, Ordering::Relaxed);
-            let padding = PADDING | (slot.header - slot.from);
-            words.word(slot.from).store(padding, Ordering::Release);
-        } else {
-            words.word(slot.header).store(header, Ordering::Release);
+        match slot.padding() {
+            0 => words.word(slot.header).store(header, Ordering::Release),
+            padding => {
+                // Both appear with the padding's.
+                words.word(slot.header).store(header, Ordering::Relaxed);
+                words.word(slot.from).store(PADDING | padding, Ordering::Release);
+            }
         }
         self.at = slot.to;
     }
@@ -219,11 +245,10 @@ impl Head {
             header = words.word(at).load(Ordering::Relaxed);
         }
         let len = header as u32;
-        if header != MESSAGE | u64::from(len) || len > shape.longest || record(len) > shape.rest(at)
-        {
+        if header != MESSAGE | u64::from(len) || !shape.has_room(at, len) {
             return Err(Scribbled);
         }
-        Ok(Some(Slot { from: self.at, header: at, to: at + record(len), len }))
+        Ok(Some(Slot::found(self.at, at, len)))
     }
 
     /// Gives the place of the next message, and all before it, back to the sender.

@@ -4,7 +4,7 @@
 //!
 //! | offset | |
 //! | --- | --- |
-//! | 0 | sender: its mark, how many messages it sent |
+//! | 0 | sender: its mark, how many messages it sent; in a broadcast its tail and its intent |
 //! | 64 | reader: its mark, the head, how many messages were received |
 //! | 128 | the bell that the reader rings |
 //!
@@ -15,6 +15,7 @@ use std::sync::atomic::{AtomicU64, Ordering, fence};
 use folio::View;
 
 use crate::channel::bell::Bell;
+use crate::channel::cast::Progress;
 use crate::channel::lane::{Head, Refusal, Scribbled, Shape, Slot, Tail, Words};
 use crate::channel::memory::{Circle, Memory};
 use crate::error::{Error, ErrorKind, Result};
@@ -29,6 +30,8 @@ pub(crate) const RECEIVE: &str = "receive from";
 pub(crate) const BYTES: usize = 192;
 
 const SENT: usize = 8;
+const TAIL: usize = 16;
+const INTENT: usize = 24;
 const READER: usize = 64;
 const HEAD: usize = 72;
 const RECEIVED: usize = 80;
@@ -51,11 +54,6 @@ impl Link {
         &self.circle.memory
     }
 
-    /// Where the sender's mark is.
-    pub(crate) fn sender(&self) -> usize {
-        self.base
-    }
-
     /// Where the reader's mark is.
     pub(crate) fn reader(&self) -> usize {
         self.base + READER
@@ -64,6 +62,13 @@ impl Link {
     #[inline]
     pub(crate) fn head(&self) -> &AtomicU64 {
         self.memory().word64(self.base + HEAD)
+    }
+
+    /// How far the sender of a broadcast has come.
+    #[inline]
+    pub(crate) fn progress(&self) -> Progress<'_> {
+        let word = |at| self.memory().word64(self.base + at);
+        Progress { intent: word(INTENT), tail: word(TAIL), sent: word(SENT) }
     }
 
     pub(crate) fn drained_at(&self) -> usize {
@@ -172,6 +177,21 @@ impl Link {
         let reason = "somebody has written over the channel's own words";
         Error::new(ErrorKind::Scribbled, operation, self.memory().segment().show(), reason)
             .advice("remove it, and have it made anew")
+    }
+
+    /// The length of a message, if it may be that long.
+    #[inline]
+    pub(crate) fn check_len(&self, len: usize) -> Result<u32> {
+        let longest = self.shape.longest;
+        u32::try_from(len).ok().filter(|&len| len <= longest).ok_or_else(|| self.too_long(len))
+    }
+
+    #[cold]
+    fn too_long(&self, len: usize) -> Error {
+        let longest = self.shape.longest;
+        let reason = format!("the message has {len} bytes, and {longest} are the most");
+        Error::new(ErrorKind::OutOfRange, SEND, self.memory().segment().show(), reason)
+            .advice("longest() says how many when the channel is made")
     }
 
     #[cold]

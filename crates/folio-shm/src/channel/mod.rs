@@ -1,21 +1,27 @@
 //! Channels: messages through a segment.
 //!
 //! - [`queue`]: from one or many senders to one or many receivers; one gets each message.
+//! - [`broadcast`]: from one publisher to many subscribers; each gets each message.
 //!
-//! It stands on these parts: the lane, in which messages lie, the bell, by which one side wakes the other,
-//! the place that a process has in a channel, and the wait.
+//! They stand on these parts: the lane or the cast, in which messages lie, the bell, by which one side wakes the
+//! other, the place that a process has in a channel, and the wait.
 
 pub(crate) mod bell;
+pub mod broadcast;
+pub(crate) mod cast;
 pub(crate) mod lane;
 #[cfg(test)]
 mod lane_tests;
 pub(crate) mod link;
+pub(crate) mod measures;
 pub(crate) mod memory;
 pub mod message;
+pub mod options;
 pub(crate) mod place;
+pub mod publisher;
 pub mod queue;
-pub mod queueoptions;
 pub mod receiver;
 pub mod sender;
+pub mod subscriber;
 pub(crate) mod sync;
 pub mod wait;

@@ -65,6 +65,17 @@ impl Places {
         all
     }
 
+    /// Where the word is of each.
+    pub(crate) fn positions(self) -> impl Iterator<Item = usize> {
+        (0..self.count).map(move |index| self.start + index * self.stride)
+    }
+
+    /// Gives the place up for a process that is dead.
+    pub(crate) fn bury(memory: &Memory, at: usize, mark: Mark) {
+        let word = memory.word64(at);
+        let _ = word.compare_exchange(mark.0, LEFT.0, Ordering::AcqRel, Ordering::Relaxed);
+    }
+
     /// Takes one that nobody has, or a dead process, and says which. `side` names them.
     pub(crate) fn take(self, memory: &Arc<Memory>, side: &'static str) -> Result<(Place, usize)> {
         const TAKE: &str = "take a place in";

@@ -36,85 +36,24 @@
 //!
 //! A peer may write anything into the segment at any time, its messages included: so they are copied out, or
 //! looked at through a [`folio::View`]. What it does to the channel's own words is an error, kind
-//! [`Scribbled`](ErrorKind::Scribbled), or a message that was never sent, or one that is not seen.
-//!
-//! Layout of the payload:
-//!
-//! | offset | |
-//! | --- | --- |
-//! | 0 | longest message, size of a circle, number of senders, of receivers |
-//! | 64 | the bell that the senders ring |
-//! | 128 | for each receiver: its mark |
-//! | then | for each sender: the words of its link |
-//! | on the next page | for each sender: its circle |
+//! [`Scribbled`](crate::ErrorKind::Scribbled), or a message that was never sent, or one that is not seen.
 
 use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 
 use crate::channel::lane::Shape;
-use crate::channel::link::{self, Link};
-use crate::channel::memory::{Circle, Memory};
+use crate::channel::link::Link;
+use crate::channel::measures::{FILLED, Measures};
+use crate::channel::memory::Memory;
+use crate::channel::options::{Channel, ChannelOptions, sealed};
 use crate::channel::place::{Holder, Places};
-use crate::channel::queueoptions::QueueOptions;
 use crate::channel::receiver::Receiver;
 use crate::channel::sender::Sender;
 use crate::channel::wait::Peer;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
+use crate::header;
 use crate::segment::Segment;
-
-const FILLED: usize = 64;
-const RECEIVERS: usize = 128;
-
-/// More places than this nobody needs, and a circle no more bytes.
-pub(crate) const MOST_PLACES: u64 = 1024;
-pub(crate) const LARGEST: u64 = 1 << 40;
-
-/// What a queue is like: the first numbers in its segment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Measures {
-    pub(crate) longest: u64,
-    pub(crate) size: u64,
-    pub(crate) senders: u64,
-    pub(crate) receivers: u64,
-}
-
-impl Measures {
-    pub(crate) fn write(&self, segment: &Segment) -> Result<()> {
-        segment.put(0, &[self.longest, self.size, self.senders, self.receivers])
-    }
-
-    fn read(segment: &Segment) -> Result<Self> {
-        let [longest, size, senders, receivers] = segment.get(0)?;
-        Ok(Self { longest, size, senders, receivers })
-    }
-
-    /// The shape of its lanes, if it is one that can be.
-    pub(crate) fn shape(&self) -> Option<Shape> {
-        let longest = u32::try_from(self.longest).ok()?;
-        let places = 1..=MOST_PLACES;
-        let is_sound = self.size.is_power_of_two()
-            && (Shape::smallest(longest)..=LARGEST).contains(&self.size)
-            && places.contains(&self.senders)
-            && places.contains(&self.receivers);
-        is_sound.then_some(Shape { size: self.size, longest })
-    }
-
-    /// Where the links begin.
-    fn links(&self) -> usize {
-        (RECEIVERS + self.receivers as usize * size_of::<u64>()).next_multiple_of(64)
-    }
-
-    /// Where the circles begin.
-    fn circles(&self) -> usize {
-        (self.links() + self.senders as usize * link::BYTES).next_multiple_of(4096)
-    }
-
-    /// Bytes of payload. Of sound measures.
-    pub(crate) fn len(&self) -> u64 {
-        self.circles() as u64 + self.senders * self.size
-    }
-}
 
 /// A channel whose every message one receiver gets. See the [module](self) documentation.
 #[derive(Clone)]
@@ -127,19 +66,8 @@ pub struct Queue {
 impl Queue {
     /// Options to open or make one with.
     #[must_use]
-    pub fn options() -> QueueOptions {
-        QueueOptions::default()
-    }
-
-    pub(crate) fn new(segment: Segment) -> Result<Self> {
-        let measures = Measures::read(&segment)?;
-        let shape = measures.shape().filter(|_| measures.len() == segment.len() as u64);
-        let Some(shape) = shape else {
-            let reason = "the measures of the queue contradict each other";
-            return Err(Error::new(ErrorKind::Scribbled, "open", segment.show(), reason)
-                .advice("remove it, and have it made anew"));
-        };
-        Ok(Self { memory: Arc::new(Memory::new(segment)?), measures, shape })
+    pub fn options() -> ChannelOptions<Self> {
+        ChannelOptions::default()
     }
 
     /// Bytes of the longest message that can be sent.
@@ -157,9 +85,9 @@ impl Queue {
     /// Takes a sender's place.
     ///
     /// # Errors
-    /// [`ErrorKind::Busy`] while processes that live have all of them, this one too;
-    /// [`ErrorKind::Scribbled`] if what is in the lane is no messages; [`ErrorKind::Unsupported`] if the queue
-    /// was made in another PID namespace.
+    /// [`Busy`](crate::ErrorKind::Busy) while processes that live have all of them, this one too;
+    /// [`Scribbled`](crate::ErrorKind::Scribbled) if what is in the lane is no messages;
+    /// [`Unsupported`](crate::ErrorKind::Unsupported) if the queue was made in another PID namespace.
     pub fn sender(&self) -> Result<Sender> {
         let (place, index) = self.senders().take(&self.memory, "sender")?;
         let link = self.link(index);
@@ -202,20 +130,26 @@ impl Queue {
     }
 
     fn link(&self, index: usize) -> Link {
-        let start = self.measures.circles() + index * self.bytes();
-        let circle = Circle { memory: self.memory.clone(), start, size: self.shape.size };
-        let base = self.measures.links() + index * link::BYTES;
-        Link { circle, shape: self.shape, base, filled: FILLED }
+        self.measures.link(&self.memory, self.shape, index)
     }
 
     fn senders(&self) -> Places {
-        let start = self.link(0).sender();
-        Places { start, stride: link::BYTES, count: self.measures.senders as usize }
+        self.measures.senders()
     }
 
     fn receivers(&self) -> Places {
-        let stride = size_of::<u64>();
-        Places { start: RECEIVERS, stride, count: self.measures.receivers as usize }
+        self.measures.receivers()
+    }
+}
+
+impl sealed::Sealed for Queue {}
+
+impl Channel for Queue {
+    const LAYOUT: u64 = header::hash(b"folio-shm queue 1");
+
+    fn in_segment(segment: Segment) -> Result<Self> {
+        let (measures, shape) = Measures::check(&segment)?;
+        Ok(Self { memory: Arc::new(Memory::new(segment)?), measures, shape })
     }
 }
 

@@ -9,7 +9,7 @@ use crate::channel::lane::{Slot, Tail};
 use crate::channel::link::{Link, SEND};
 use crate::channel::place::Place;
 use crate::channel::wait::{Peer, Wait, Waiting};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 
 /// The sending side of a channel, which one process has at a time. Dropped, it is closed: the receiver learns of it after the last message.
 #[derive(Debug)]
@@ -39,10 +39,10 @@ impl Sender {
     /// Sends a message; waits for room.
     ///
     /// # Errors
-    /// [`ErrorKind::OutOfRange`] if it is longer than the longest; if there is no room,
-    /// [`ErrorKind::Closed`] or [`ErrorKind::PeerDied`] if there is no receiver any more who would make
-    /// some; [`ErrorKind::Scribbled`], [`ErrorKind::Truncated`] where somebody spoilt the channel;
-    /// [`ErrorKind::Invalid`] in a forked child.
+    /// [`OutOfRange`](crate::ErrorKind::OutOfRange) if it is longer than the longest; if there is no room,
+    /// [`Closed`](crate::ErrorKind::Closed) or [`PeerDied`](crate::ErrorKind::PeerDied) if there is no receiver any more who would make
+    /// some; [`Scribbled`](crate::ErrorKind::Scribbled), [`Truncated`](crate::ErrorKind::Truncated) where somebody spoilt the channel;
+    /// [`Invalid`](crate::ErrorKind::Invalid) in a forked child.
     pub fn send(&mut self, message: &[u8]) -> Result<()> {
         let slot = self.reserve(message.len(), None)?;
         self.send_in(slot, message)
@@ -51,7 +51,7 @@ impl Sender {
     /// Sends a message if there is room before the deadline.
     ///
     /// # Errors
-    /// As [`send`](Self::send), and [`ErrorKind::TimedOut`].
+    /// As [`send`](Self::send), and [`TimedOut`](crate::ErrorKind::TimedOut).
     pub fn send_until(&mut self, message: &[u8], deadline: Instant) -> Result<()> {
         let slot = self.reserve(message.len(), Some(deadline))?;
         self.send_in(slot, message)
@@ -114,20 +114,8 @@ impl Sender {
     #[inline]
     fn try_reserve(&mut self, len: usize) -> Result<Option<Slot>> {
         self.place.is_ours(SEND)?;
-        let longest = self.link.shape.longest;
-        match u32::try_from(len).ok().filter(|&len| len <= longest) {
-            Some(len) => self.link.reserve(&mut self.tail, len),
-            None => Err(self.too_long(len)),
-        }
-    }
-
-    #[cold]
-    fn too_long(&self, len: usize) -> Error {
-        let longest = self.link.shape.longest;
-        let reason = format!("the message has {len} bytes, and {longest} are the most");
-        let what = self.link.memory().segment().show();
-        Error::new(ErrorKind::OutOfRange, SEND, what, reason)
-            .advice("longest() says how many when the channel is made")
+        let len = self.link.check_len(len)?;
+        self.link.reserve(&mut self.tail, len)
     }
 
     #[inline]

@@ -1,0 +1,139 @@
+//! The broadcast: a channel from one publisher to many subscribers, each of whom gets each message.
+//!
+//! ```
+//! use folio_shm::Broadcast;
+//!
+//! let broadcast = Broadcast::options().create().subscribers(8).memfd("prices")?;
+//! let mut one = broadcast.subscriber()?;
+//! let mut other = broadcast.subscriber()?;
+//! let mut publisher = broadcast.publisher()?;
+//! publisher.send(b"to all who are there")?;
+//!
+//! let mut message = Vec::new();
+//! assert_eq!(one.recv(&mut message)?, 0); // how many it lost before this one
+//! assert_eq!(message, b"to all who are there");
+//! one.recv_until(&mut message, std::time::Instant::now()).unwrap_err();
+//! other.recv(&mut message)?;
+//! # Ok::<(), folio_shm::Error>(())
+//! ```
+//!
+//! A subscriber gets what is published from when it came. By default the publisher waits for nobody, and a
+//! subscriber that is more than a circle behind loses messages: it goes on with the next that is published, and is
+//! told how many it has lost, up to 2³⁰. With [`hold_back`](crate::ChannelOptions::hold_back) the publisher waits for
+//! the slowest, as long as that one lives.
+//!
+//! Messages are copied out, since the publisher may write the next over them. What a peer does to the channel's
+//! own words is an error, kind [`Scribbled`](crate::ErrorKind::Scribbled), or a wrong or missing message.
+
+use std::fmt;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
+
+use crate::channel::lane::Shape;
+use crate::channel::link::Link;
+use crate::channel::measures::{FILLED, Measures};
+use crate::channel::memory::Memory;
+use crate::channel::options::{Channel, ChannelOptions, sealed};
+use crate::channel::publisher::Publisher;
+use crate::channel::subscriber::Subscriber;
+use crate::channel::wait::Peer;
+use crate::error::Result;
+use crate::header;
+use crate::segment::Segment;
+
+/// A channel whose every message each subscriber gets. See the [module](self) documentation.
+#[derive(Clone)]
+pub struct Broadcast {
+    memory: Arc<Memory>,
+    measures: Measures,
+    shape: Shape,
+}
+
+impl Broadcast {
+    /// Options to open or make one with.
+    #[must_use]
+    pub fn options() -> ChannelOptions<Self> {
+        ChannelOptions::default()
+    }
+
+    /// Bytes of the longest message that can be sent.
+    #[must_use]
+    pub fn longest(&self) -> usize {
+        self.shape.longest as usize
+    }
+
+    /// Bytes of the circle: how far a subscriber may be behind.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.shape.size as usize
+    }
+
+    /// Whether the publisher waits for the slowest subscriber.
+    #[must_use]
+    pub fn holds_back(&self) -> bool {
+        self.measures.holds_back != 0
+    }
+
+    /// Takes the publisher's place.
+    ///
+    /// # Errors
+    /// [`Busy`](crate::ErrorKind::Busy) while a process that lives has it, this one too;
+    /// [`Scribbled`](crate::ErrorKind::Scribbled) if what is in the channel is no messages;
+    /// [`Unsupported`](crate::ErrorKind::Unsupported) if it was made in another PID namespace.
+    pub fn publisher(&self) -> Result<Publisher> {
+        let (place, _) = self.measures.senders().take(&self.memory, "publisher")?;
+        let slowest = self.holds_back().then(|| self.measures.receivers());
+        Publisher::new(self.link(), place, slowest)
+    }
+
+    /// Takes a subscriber's place. It gets what is published from now on.
+    ///
+    /// # Errors
+    /// As [`publisher`](Self::publisher).
+    pub fn subscriber(&self) -> Result<Subscriber> {
+        let places = self.measures.receivers();
+        let (place, index) = places.take(&self.memory, "subscriber")?;
+        let head = places.positions().nth(index).map(|mark| mark + size_of::<u64>());
+        let head = head.filter(|_| self.holds_back());
+        let publishers = self.measures.senders();
+        let peer = Peer { places: publishers, bell: FILLED, side: "publisher", always_rings: true };
+        Subscriber::new(self.link(), place, head, peer)
+    }
+
+    /// How many messages have been published since it was made, as the publisher says.
+    #[must_use]
+    pub fn sent(&self) -> u64 {
+        self.link().sent()
+    }
+
+    fn link(&self) -> Link {
+        self.measures.link(&self.memory, self.shape, 0)
+    }
+}
+
+impl sealed::Sealed for Broadcast {}
+
+impl Channel for Broadcast {
+    const LAYOUT: u64 = header::hash(b"folio-shm broadcast 1");
+
+    fn in_segment(segment: Segment) -> Result<Self> {
+        let (measures, shape) = Measures::check(&segment)?;
+        Ok(Self { memory: Arc::new(Memory::new(segment)?), measures, shape })
+    }
+}
+
+/// The descriptor of the segment, to be sent to another process.
+impl AsFd for Broadcast {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.memory.segment().as_fd()
+    }
+}
+
+impl fmt::Debug for Broadcast {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Broadcast")
+            .field("segment", self.memory.segment())
+            .field("measures", &self.measures)
+            .finish_non_exhaustive()
+    }
+}
