@@ -181,7 +181,8 @@ impl SegmentOptions {
     }
 
     /// Removes the name when the last user drops the segment. Each user who wants that says so; where one
-    /// dies, the next to drop it removes it, or [`gc`](crate::gc()).
+    /// dies, the next to drop it removes it, or [`gc`](crate::gc()). A child that is just being started has all
+    /// descriptors until it executes its program, and counts as a user for so long.
     #[must_use]
     pub fn unlink_on_last_close(mut self) -> Self {
         self.fleeting = true;

@@ -2,6 +2,7 @@
 //! every value that the memory model lets a load see, up to a number of preemptions. A sender dies after
 //! every one of its steps, too: what it stores from then on goes nowhere.
 #![allow(unsafe_code)]
+#![allow(clippy::arc_with_non_send_sync, reason = "loom's threads take turns on one")]
 
 #[allow(dead_code)]
 #[path = "../src/channel/bell.rs"]
@@ -233,6 +234,26 @@ fn a_sender_may_die_after_every_step() {
             assert!(received.last() == Some(&9) || received == [1, 2], "{received:?}");
         });
     }
+}
+
+/// Padding appears with the message behind it.
+#[test]
+fn a_message_behind_padding_appears_whole() {
+    check(3, || {
+        let lane = Lane::new();
+        lane.head.store(48, Ordering::Relaxed);
+        let sender = thread::spawn({
+            let (lane, mut tail) = (lane.clone(), lane.begin());
+            move || {
+                let slot = tail.reserve(&SHAPE, &lane.head, 16).unwrap();
+                write(&*lane, &lane, &mut tail, slot, 1);
+            }
+        });
+        let mut end = Head::at(48).unwrap();
+        let early = lane.try_receive(&mut end);
+        sender.join().unwrap();
+        assert_eq!(early.or_else(|| lane.try_receive(&mut end)), Some(1));
+    });
 }
 
 /// A receiver that takes over sees what the one before had not released, and no more.

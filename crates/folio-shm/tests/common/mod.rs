@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 
 /// Names the part that a child runs.
 const PART: &str = "FOLIO_SHM_PART";
@@ -23,6 +24,17 @@ impl Name {
     pub fn path(&self) -> PathBuf {
         PathBuf::from("/dev/shm").join(&self.0)
     }
+}
+
+/// Whether the name is removed with its last user. While another test starts a child, that one has all
+/// descriptors for a moment, and is a user too; so the last user may be a later one.
+pub fn is_removed(name: &Name) -> bool {
+    let end = Instant::now() + Duration::from_secs(10);
+    while name.path().exists() && Instant::now() < end {
+        let options = folio_shm::Segment::options().unlink_on_last_close();
+        drop(options.open(&name.0));
+    }
+    !name.path().exists()
 }
 
 impl Drop for Name {
