@@ -224,7 +224,7 @@ impl Head {
     }
 
     /// The next message, if there is one.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn peek(
         &self,
         shape: &Shape,

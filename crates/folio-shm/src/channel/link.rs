@@ -126,7 +126,7 @@ impl Link {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn peek(&self, head: &Head) -> Result<Option<Slot>> {
         head.peek(&self.shape, &self.circle).map_err(|Scribbled| self.scribbled(RECEIVE))
     }
@@ -164,8 +164,36 @@ impl Link {
         }
     }
 
-    /// The bytes of a message.
+    /// Copies bytes from a position of a message.
     #[inline]
+    pub(crate) fn read(&self, slot: Slot, at: usize, buf: &mut [u8]) -> Result<()> {
+        let read = match self.locate(slot, at, buf.len()) {
+            Some(at) => self.memory().segment().mapping().view().read_at(at, buf),
+            // Says what is wrong.
+            None => self.view(slot).read_at(at, buf),
+        };
+        read.map_err(|error| self.lost(RECEIVE, error))
+    }
+
+    /// Copies bytes to a position of a message.
+    #[inline]
+    pub(crate) fn write(&self, slot: Slot, at: usize, bytes: &[u8]) -> Result<()> {
+        let written = match self.locate(slot, at, bytes.len()) {
+            Some(at) => self.memory().segment().mapping().view().write_at(at, bytes),
+            None => self.view(slot).write_at(at, bytes),
+        };
+        written.map_err(|error| self.lost(SEND, error))
+    }
+
+    /// The position in the mapping of so many bytes of a message.
+    #[inline]
+    fn locate(&self, slot: Slot, at: usize, count: usize) -> Option<usize> {
+        let len = slot.len() as usize;
+        let start = header::BYTES + self.circle.place(slot.start());
+        (at <= len && count <= len - at).then_some(start + at)
+    }
+
+    /// The bytes of a message.
     pub(crate) fn view(&self, slot: Slot) -> View<'_> {
         let at = header::BYTES + self.circle.place(slot.start());
         let view = self.memory().segment().mapping().view();

@@ -40,8 +40,9 @@ impl Message<'_> {
     ///
     /// # Errors
     /// As [`Segment::read_at`](crate::Segment::read_at).
+    #[inline]
     pub fn read_at(&self, at: usize, buf: &mut [u8]) -> Result<()> {
-        self.view().read_at(at, buf).map_err(|error| self.link.lost(RECEIVE, error))
+        self.link.read(self.slot, at, buf)
     }
 
     /// The message, copied.
@@ -66,6 +67,7 @@ impl Message<'_> {
 }
 
 impl Drop for Message<'_> {
+    #[inline]
     fn drop(&mut self) {
         self.head.release(self.link.head(), self.slot);
         self.link.count_received();

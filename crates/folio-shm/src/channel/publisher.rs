@@ -8,7 +8,7 @@ use crate::channel::lane::{Refusal, Scribbled, Slot};
 use crate::channel::link::{Link, SEND};
 use crate::channel::place::{Holder, Place, Places};
 use crate::channel::wait::{Peer, Wait, Waiting};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::owner::Life;
 
 /// How often it is asked whether those who hold it back are alive.
@@ -124,8 +124,7 @@ impl Lane {
     fn publish(&mut self, slot: Slot, message: &[u8]) -> Result<()> {
         let Self { link, writer, .. } = self;
         writer.announce(link.progress(), slot);
-        let lost = |error| -> Error { link.lost(SEND, error) };
-        link.view(slot).write_at(0, message).map_err(lost)?;
+        link.write(slot, 0, message)?;
         writer.publish(&link.circle, link.progress(), slot);
         link.filled().ring();
         Ok(())

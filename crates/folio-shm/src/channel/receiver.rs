@@ -55,6 +55,7 @@ impl Receiver {
     /// [`PeerDied`](crate::ErrorKind::PeerDied) if there is no sender any more; one that there never was is
     /// waited for. [`Scribbled`](crate::ErrorKind::Scribbled), [`Truncated`](crate::ErrorKind::Truncated) where
     /// somebody spoilt the channel; [`Invalid`](crate::ErrorKind::Invalid) in a forked child.
+    #[inline]
     pub fn recv(&mut self) -> Result<Message<'_>> {
         self.receive(None)
     }
@@ -71,6 +72,7 @@ impl Receiver {
     ///
     /// # Errors
     /// As [`recv`](Self::recv), but for those of waiting.
+    #[inline]
     pub fn try_recv(&mut self) -> Result<Option<Message<'_>>> {
         self.place.is_ours(RECEIVE)?;
         let found = self.lanes.find()?;
@@ -86,11 +88,7 @@ impl Receiver {
         let Self { lanes, wait, peer, .. } = self;
         let (index, slot) = match lanes.find()? {
             Some(found) => found,
-            None => {
-                lanes.ring();
-                let memory = lanes.links[0].circle.memory.clone();
-                wait.until(RECEIVE, &memory, *peer, deadline, || lanes.find())?
-            }
+            None => lanes.wait(wait, *peer, deadline)?,
         };
         Ok(lanes.message(index, slot))
     }
@@ -98,7 +96,7 @@ impl Receiver {
 
 impl Lanes {
     /// A message, and its lane, which is claimed where it has to be.
-    #[inline]
+    #[inline(always)]
     fn find(&mut self) -> Result<Option<(usize, Slot)>> {
         for step in 0..self.links.len() {
             let mut index = self.next + step;
@@ -113,7 +111,7 @@ impl Lanes {
         Ok(None)
     }
 
-    #[inline]
+    #[inline(always)]
     fn look(&mut self, index: usize) -> Result<Option<Slot>> {
         let link = &self.links[index];
         if self.is_alone {
@@ -132,9 +130,22 @@ impl Lanes {
         found
     }
 
+    #[inline]
     fn message(&mut self, index: usize, slot: Slot) -> Message<'_> {
         let (link, head) = (&self.links[index], &mut self.heads[index]);
         Message { link, head, slot, is_claimed: !self.is_alone }
+    }
+
+    #[cold]
+    fn wait(
+        &mut self,
+        wait: &mut Wait,
+        peer: Peer,
+        deadline: Option<Instant>,
+    ) -> Result<(usize, Slot)> {
+        self.ring();
+        let memory = self.links[0].circle.memory.clone();
+        wait.until(RECEIVE, &memory, peer, deadline, || self.find())
     }
 
     /// Wakes senders that went to sleep as the last message was dropped, and were not seen then, perhaps.

@@ -43,6 +43,7 @@ impl Sender {
     /// [`Closed`](crate::ErrorKind::Closed) or [`PeerDied`](crate::ErrorKind::PeerDied) if there is no receiver any more who would make
     /// some; [`Scribbled`](crate::ErrorKind::Scribbled), [`Truncated`](crate::ErrorKind::Truncated) where somebody spoilt the channel;
     /// [`Invalid`](crate::ErrorKind::Invalid) in a forked child.
+    #[inline]
     pub fn send(&mut self, message: &[u8]) -> Result<()> {
         let slot = self.reserve(message.len(), None)?;
         self.send_in(slot, message)
@@ -61,6 +62,7 @@ impl Sender {
     ///
     /// # Errors
     /// As [`send`](Self::send), but for those of waiting.
+    #[inline]
     pub fn try_send(&mut self, message: &[u8]) -> Result<bool> {
         match self.try_reserve(message.len())? {
             Some(slot) => self.send_in(slot, message).map(|()| true),
@@ -73,6 +75,7 @@ impl Sender {
     ///
     /// # Errors
     /// As [`send`](Self::send).
+    #[inline]
     pub fn loan(&mut self, len: usize) -> Result<Loan<'_>> {
         let slot = self.reserve(len, None)?;
         Ok(Loan { sender: self, slot })
@@ -91,6 +94,7 @@ impl Sender {
     ///
     /// # Errors
     /// As [`try_send`](Self::try_send).
+    #[inline]
     pub fn try_loan(&mut self, len: usize) -> Result<Option<Loan<'_>>> {
         let slot = self.try_reserve(len)?;
         Ok(slot.map(|slot| Loan { sender: self, slot }))
@@ -98,8 +102,7 @@ impl Sender {
 
     #[inline]
     fn send_in(&mut self, slot: Slot, message: &[u8]) -> Result<()> {
-        let written = self.link.view(slot).write_at(0, message);
-        written.map_err(|error| self.link.lost(SEND, error))?;
+        self.link.write(slot, 0, message)?;
         self.publish(slot);
         Ok(())
     }
@@ -120,9 +123,14 @@ impl Sender {
 
     #[inline]
     fn reserve(&mut self, len: usize, deadline: Option<Instant>) -> Result<Slot> {
-        if let Some(slot) = self.try_reserve(len)? {
-            return Ok(slot);
+        match self.try_reserve(len)? {
+            Some(slot) => Ok(slot),
+            None => self.wait_for_room(len, deadline),
         }
+    }
+
+    #[cold]
+    fn wait_for_room(&mut self, len: usize, deadline: Option<Instant>) -> Result<Slot> {
         let Self { link, tail, wait, peer, .. } = self;
         let ready = || link.reserve(tail, len as u32);
         wait.until(SEND, link.memory(), *peer, deadline, ready)
@@ -159,8 +167,9 @@ impl Loan<'_> {
     ///
     /// # Errors
     /// As [`Segment::write_at`](crate::Segment::write_at).
+    #[inline]
     pub fn write_at(&self, at: usize, bytes: &[u8]) -> Result<()> {
-        self.view().write_at(at, bytes).map_err(|error| self.sender.link.lost(SEND, error))
+        self.sender.link.write(self.slot, at, bytes)
     }
 
     /// The bytes as a slice.
@@ -183,6 +192,7 @@ impl Loan<'_> {
     }
 
     /// Sends the message.
+    #[inline]
     pub fn send(self) {
         self.sender.publish(self.slot);
     }

@@ -96,8 +96,7 @@ impl Lane {
             let next = next.map_err(|Scribbled| link.scribbled(RECEIVE))?;
             let Some(next) = next else { return Ok(None) };
             message.resize(next.slot.len() as usize, 0);
-            let copied = link.view(next.slot).read_at(0, message);
-            copied.map_err(|error| link.lost(RECEIVE, error))?;
+            link.read(next.slot, 0, message)?;
             if reader.is_overtaken(&link.shape, link.progress()) {
                 continue;
             }

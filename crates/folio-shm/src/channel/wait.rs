@@ -66,7 +66,6 @@ impl Wait {
     ///
     /// Errors: what `ready` returns; that the other side has left, or died, and `ready` found nothing
     /// after that; that the deadline has passed.
-    #[cold]
     pub(crate) fn until<T>(
         &mut self,
         operation: &'static str,
