@@ -9,7 +9,7 @@ use std::os::fd::OwnedFd;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use folio::{Mapping, Memfd, Seals};
-use rustix::fs::{FlockOperation, Mode};
+use rustix::fs::Mode;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::header::{self, Header};
@@ -118,15 +118,7 @@ pub(crate) fn adopt(options: &SegmentOptions, fd: OwnedFd) -> Result<Segment> {
         let reason = "the descriptor is not that of a regular file";
         return Err(Error::new(ErrorKind::Foreign, OPEN, place.show(), reason));
     }
-    publish::flock(&file, FlockOperation::NonBlockingLockShared).map_err(|errno| {
-        let busy = "somebody has it locked for themselves";
-        match errno {
-            rustix::io::Errno::WOULDBLOCK => {
-                Error::new(ErrorKind::Busy, OPEN, place.show(), busy).advice("try again")
-            }
-            _ => Error::os(OPEN, place.show(), errno),
-        }
-    })?;
+    publish::lock(OPEN, &place.show(), &file)?;
     found(options, place, file)
 }
 

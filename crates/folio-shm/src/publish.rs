@@ -64,7 +64,7 @@ impl Unnamed {
         let this = this.map_err(fail)?;
         // Of the process's umask(2) nothing is taken: the mode is the one asked for.
         rustix::fs::fchmod(&this.file, mode).map_err(fail)?;
-        flock(&this.file, FlockOperation::NonBlockingLockShared).map_err(fail)?;
+        lock(operation, &show(path), &this.file)?;
         Ok(this)
     }
 
@@ -131,7 +131,7 @@ pub(crate) fn open(operation: &'static str, path: &Path, write: bool) -> Result<
     // A FIFO or a terminal of that name must neither block nor take over.
     let flags = access | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::NOFOLLOW;
     let end = Instant::now() + PATIENCE;
-    loop {
+    while Instant::now() < end {
         let file = rustix::fs::open(path, flags, Mode::empty());
         let file: File = file.map_err(|errno| refused(operation, path, errno, write))?.into();
         let stat =
@@ -139,16 +139,28 @@ pub(crate) fn open(operation: &'static str, path: &Path, write: bool) -> Result<
         if !rustix::fs::FileType::from_raw_mode(stat.st_mode).is_file() {
             return Err(refused(operation, path, Errno::NXIO, write));
         }
-        match flock(&file, FlockOperation::NonBlockingLockShared) {
-            Ok(()) if is_named(&file) => return Ok(file),
-            Ok(()) => {}
+        lock(operation, &show(path), &file)?;
+        if is_named(&file) {
+            return Ok(file);
+        }
+    }
+    let reason = "others make it and remove it all the time";
+    Err(Error::new(ErrorKind::Busy, operation, show(path), reason).advice("agree on who makes it"))
+}
+
+/// Locks a file against removal. Who looks whether anybody uses it has it for itself for a moment.
+pub(crate) fn lock(operation: &'static str, what: &str, file: &File) -> Result<()> {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        match flock(file, FlockOperation::NonBlockingLockShared) {
+            Ok(()) => return Ok(()),
             Err(Errno::WOULDBLOCK) if Instant::now() >= end => {
                 let reason = "somebody has had it locked for themselves for a second";
-                return Err(Error::new(ErrorKind::Busy, operation, show(path), reason)
+                return Err(Error::new(ErrorKind::Busy, operation, what, reason)
                     .advice("find out who in /proc/locks"));
             }
             Err(Errno::WOULDBLOCK) => thread::sleep(Duration::from_micros(100)),
-            Err(errno) => return Err(Error::os(operation, show(path), errno)),
+            Err(errno) => return Err(Error::os(operation, what, errno)),
         }
     }
 }

@@ -2,33 +2,14 @@
 
 mod common;
 
-use std::process::Child;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use common::Name;
-use folio_shm::{Broadcast, ChannelOptions, ErrorKind, Segment, Subscriber, Waiting};
+use common::{Name, content, number, rounds, soon, started};
+use folio_shm::{Broadcast, ChannelOptions, ErrorKind, Subscriber, Waiting};
 
 fn small() -> ChannelOptions<Broadcast> {
     Broadcast::options().create_new().longest(100).bytes(1024).subscribers(4)
-}
-
-fn soon() -> Instant {
-    Instant::now() + Duration::from_secs(20)
-}
-
-/// Some bytes that tell which they are.
-fn content(number: u64) -> Vec<u8> {
-    let len = (number * 37 % 93) as usize;
-    number
-        .to_le_bytes()
-        .into_iter()
-        .chain((0..len).map(|at| (number as usize + at) as u8))
-        .collect()
-}
-
-fn number(bytes: &[u8]) -> u64 {
-    u64::from_le_bytes(bytes[..8].try_into().unwrap())
 }
 
 /// The next message, which must be whole, and how many were lost before it.
@@ -37,12 +18,6 @@ fn next(subscriber: &mut Subscriber) -> (u64, u64) {
     let lost = subscriber.recv_until(&mut message, soon()).unwrap();
     assert_eq!(message, content(number(&message)));
     (number(&message), lost)
-}
-
-fn started(part: &str, argument: &str) -> Child {
-    let mut child = common::start(part, argument);
-    assert_eq!(common::lines(&mut child).next().as_deref(), Some("ready"), "{part}");
-    child
 }
 
 #[test]
@@ -214,7 +189,7 @@ fn a_subscriber_that_was_killed_holds_nobody_back() {
 
 #[test]
 fn publishers_that_are_killed_at_any_moment_leave_whole_messages() {
-    let rounds = std::env::var("FOLIO_SHM_ROUNDS").map_or(20, |rounds| rounds.parse().unwrap());
+    let rounds = rounds(20);
     for options in [small(), small().hold_back()] {
         let name = Name::new();
         let broadcast = options.open(&name.0).unwrap();
@@ -257,26 +232,10 @@ fn a_peer_that_scribbles_over_everything_neither_crashes_nor_stops_the_others() 
     for options in [small(), small().hold_back()] {
         let name = Name::new();
         let broadcast = options.open(&name.0).unwrap();
-        let found = folio_shm::list().unwrap();
-        let layout = found.iter().find(|found| found.name() == name.0).unwrap().layout().unwrap();
-        let enemy = Segment::options().layout(layout).open(&name.0).unwrap();
         let stop = AtomicBool::new(false);
         let (broadcast, stop) = (&broadcast, &stop);
         std::thread::scope(|scope| {
-            scope.spawn(move || {
-                let mut random = 0x9e37_79b9_7f4a_7c15_u64;
-                while !stop.load(Relaxed) {
-                    random =
-                        random.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-                    let words = [random, random >> 40, 0, 1 << 32 | random >> 58, u64::MAX];
-                    let at = (random >> 20) as usize % (enemy.len() / 8) * 8;
-                    let word = words[(random >> 8) as usize % words.len()];
-                    enemy.write_at(at, &word.to_le_bytes()).unwrap();
-                    if random.is_multiple_of(16) {
-                        std::thread::yield_now();
-                    }
-                }
-            });
+            scope.spawn(|| common::scribble(&name, stop));
             let step = || Instant::now() + Duration::from_millis(2);
             let end = Instant::now() + Duration::from_millis(700);
             let listener = scope.spawn(move || {

@@ -7,7 +7,7 @@ use std::process::Child;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
-use common::Name;
+use common::{Name, rounds, soon, started};
 use folio_shm::{Condition, Error, ErrorKind, LockError, Mutex, Once, Segment};
 
 const MUTEX: usize = 0;
@@ -30,23 +30,12 @@ fn add(segment: &Segment, at: usize) -> u64 {
     sum
 }
 
-fn soon() -> Instant {
-    Instant::now() + Duration::from_secs(20)
-}
-
 fn wait_for(segment: &Segment, at: usize, value: u32) {
     let end = soon();
     while segment.view().atomic_u32(at).unwrap().load().unwrap() < value {
         assert!(Instant::now() < end, "it did not happen");
         std::thread::yield_now();
     }
-}
-
-/// A child that has said that it is where it should be.
-fn started(part: &str, name: &Name) -> Child {
-    let mut child = common::start(part, &name.0);
-    assert_eq!(common::lines(&mut child).next().as_deref(), Some("ready"), "{part}");
-    child
 }
 
 #[test]
@@ -136,7 +125,7 @@ fn a_lock_whose_owner_was_killed_comes_with_word_of_it_until_things_are_in_order
     let name = Name::new();
     let segment = segment(&name);
     let mutex = Mutex::at(&segment, MUTEX).unwrap();
-    let child = started("hold", &name);
+    let child = started("hold", &name.0);
     assert!(mutex.try_lock().unwrap().is_none());
     let error = mutex.lock_until(Instant::now() + Duration::from_millis(20)).unwrap_err();
     let error = error.into_guard().unwrap_err();
@@ -165,7 +154,7 @@ fn a_lock_whose_owner_was_killed_comes_with_word_of_it_until_things_are_in_order
     error.into_guard().unwrap().mark_consistent();
     drop(mutex.lock().unwrap());
 
-    let child = started("hold", &name);
+    let child = started("hold", &name.0);
     common::kill(child);
     assert!(matches!(mutex.try_lock(), Err(LockError::OwnerDied(_))));
     let error = Error::from(mutex.lock().unwrap_err());
@@ -238,7 +227,7 @@ fn who_waits_for_a_condition_learns_that_somebody_died_with_the_mutex() {
             guard.mark_consistent();
         });
         wait_for(&segment, READY, 1);
-        common::kill(started("hold", &name));
+        common::kill(started("hold", &name.0));
         waiter.join().unwrap();
     });
     let guard = mutex.lock().unwrap();
@@ -253,7 +242,7 @@ fn once_is_done_by_one_and_begun_again_where_somebody_died_at_it() {
     let name = Name::new();
     let segment = segment(&name);
     let once = Once::at(&segment, ONCE).unwrap();
-    common::kill(started("begin", &name));
+    common::kill(started("begin", &name.0));
     assert!(!once.is_done());
     let failed = once.call(|attempt| {
         assert!(attempt.was_left());
@@ -280,7 +269,7 @@ fn processes_that_are_killed_at_any_moment_leave_no_lock_held() {
     let name = Name::new();
     let segment = segment(&name);
     let mutex = Mutex::at(&segment, MUTEX).unwrap();
-    let rounds = std::env::var("FOLIO_SHM_ROUNDS").map_or(30, |rounds| rounds.parse().unwrap());
+    let rounds = rounds(30);
     let mut children: Vec<Child> = (0..2).map(|_| common::start("churn", &name.0)).collect();
     let mut last = 0;
     for round in 0..rounds {

@@ -3,11 +3,10 @@
 
 mod common;
 
-use std::process::Child;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use common::Name;
+use common::{Name, content, layout, number, rounds, soon, started};
 use folio_shm::{ChannelOptions, ErrorKind, Queue, Segment, Waiting};
 
 type QueueOptions = ChannelOptions<Queue>;
@@ -16,36 +15,8 @@ fn small() -> QueueOptions {
     Queue::options().create_new().longest(100).bytes(1024)
 }
 
-fn soon() -> Instant {
-    Instant::now() + Duration::from_secs(20)
-}
-
 fn open(name: &Name) -> Queue {
     Queue::options().open(&name.0).unwrap()
-}
-
-/// Some bytes that tell which they are.
-fn content(number: u64) -> Vec<u8> {
-    let len = (number * 37 % 93) as usize;
-    number
-        .to_le_bytes()
-        .into_iter()
-        .chain((0..len).map(|at| (number as usize + at) as u8))
-        .collect()
-}
-
-fn number(bytes: &[u8]) -> u64 {
-    u64::from_le_bytes(bytes[..8].try_into().unwrap())
-}
-
-fn rounds(usual: u64) -> u64 {
-    std::env::var("FOLIO_SHM_ROUNDS").map_or(usual, |rounds| rounds.parse().unwrap())
-}
-
-fn started(part: &str, argument: &str) -> Child {
-    let mut child = common::start(part, argument);
-    assert_eq!(common::lines(&mut child).next().as_deref(), Some("ready"), "{part}");
-    child
 }
 
 #[test]
@@ -358,22 +329,9 @@ fn a_peer_that_scribbles_over_everything_neither_crashes_nor_stops_the_other() {
 fn scribble(options: QueueOptions) {
     let name = Name::new();
     let queue = options.open(&name.0).unwrap();
-    let enemy = Segment::options().layout(layout(&name)).open(&name.0).unwrap();
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {
-        scope.spawn(|| {
-            let mut random = 0x9e37_79b9_7f4a_7c15_u64;
-            while !stop.load(Relaxed) {
-                random = random.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-                let words =
-                    [random, random >> 40, 0, 1 << 32 | random >> 58, 2 << 32 | 64, u64::MAX];
-                let at = (random >> 20) as usize % (enemy.len() / 8) * 8;
-                enemy.write_at(at, &words[(random >> 8) as usize % 6].to_le_bytes()).unwrap();
-                if random.is_multiple_of(16) {
-                    std::thread::yield_now();
-                }
-            }
-        });
+        scope.spawn(|| common::scribble(&name, &stop));
         let queue = &queue;
         let work = move |send: bool| {
             let mut kinds = std::collections::HashSet::new();
@@ -404,12 +362,6 @@ fn scribble(options: QueueOptions) {
         assert!(sent.contains(&ErrorKind::Scribbled) && received.contains(&ErrorKind::Scribbled));
         stop.store(true, Relaxed);
     });
-}
-
-/// The layout hash of a segment, as its header has it.
-fn layout(name: &Name) -> u64 {
-    let found = folio_shm::list().unwrap();
-    found.iter().find(|found| found.name() == name.0).unwrap().layout().unwrap()
 }
 
 #[test]

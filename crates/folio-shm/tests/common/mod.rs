@@ -4,7 +4,7 @@
 use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 /// Names the part that a child runs.
@@ -94,4 +94,55 @@ pub fn is_root() -> bool {
 pub fn skip(missing: impl std::fmt::Display) {
     let line = format!("skipped: {missing}\n");
     let _ = rustix::io::write(rustix::stdio::stderr(), line.as_bytes());
+}
+
+/// A deadline for what happens at once.
+pub fn soon() -> Instant {
+    Instant::now() + Duration::from_secs(20)
+}
+
+/// How often something is tried: as often as the environment says, or else a few times.
+pub fn rounds(usual: u64) -> u64 {
+    std::env::var("FOLIO_SHM_ROUNDS").map_or(usual, |rounds| rounds.parse().unwrap())
+}
+
+/// A child that has said that it is where it should be.
+pub fn started(part: &str, argument: &str) -> Child {
+    let mut child = start(part, argument);
+    assert_eq!(lines(&mut child).next().as_deref(), Some("ready"), "{part}");
+    child
+}
+
+/// A message of up to 100 bytes that tells which it is.
+pub fn content(number: u64) -> Vec<u8> {
+    let len = (number * 37 % 93) as usize;
+    let rest = (0..len).map(|at| (number as usize + at) as u8);
+    number.to_le_bytes().into_iter().chain(rest).collect()
+}
+
+/// Which message it is.
+pub fn number(bytes: &[u8]) -> u64 {
+    u64::from_le_bytes(bytes[..8].try_into().unwrap())
+}
+
+/// The layout hash of a segment, as its header has it.
+pub fn layout(name: &Name) -> u64 {
+    let found = folio_shm::list().unwrap();
+    found.iter().find(|found| found.name() == name.0).unwrap().layout().unwrap()
+}
+
+/// Writes what a channel's words may look like all over a segment, until told to stop.
+pub fn scribble(name: &Name, stop: &AtomicBool) {
+    let enemy = folio_shm::Segment::options().layout(layout(name)).open(&name.0).unwrap();
+    let mut random = 0x9e37_79b9_7f4a_7c15_u64;
+    while !stop.load(Ordering::Relaxed) {
+        random = random.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        let words = [random, random >> 40, 0, 1 << 32 | random >> 58, 2 << 32 | 64, u64::MAX];
+        let at = (random >> 20) as usize % (enemy.len() / 8) * 8;
+        let word = words[(random >> 8) as usize % words.len()];
+        enemy.write_at(at, &word.to_le_bytes()).unwrap();
+        if random.is_multiple_of(16) {
+            std::thread::yield_now();
+        }
+    }
 }
