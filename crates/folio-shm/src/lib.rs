@@ -15,6 +15,7 @@
 //! - [`list()`] and [`gc()`]: what is in /dev/shm, and what dead processes left there.
 //! - [`Queue`]: messages, from one or many senders to one or many receivers; one gets each.
 //! - [`Broadcast`]: messages from one publisher to many subscribers; each gets each.
+//! - [`Journal`]: messages that stay, in files.
 //! - [`Mutex`], [`Condition`], [`Once`]: between processes, whose death is an error value to the next.
 //! - [`Shared`], [`RelPtr`]: values and pointers that mean the same in every process.
 //! - [`send_fd`] and [`recv_fd`]: descriptors of segments, from process to process.
@@ -31,6 +32,7 @@ pub mod error;
 pub mod fd;
 pub mod gc;
 mod header;
+pub mod journal;
 mod make;
 mod mark;
 pub mod mutex;
@@ -75,6 +77,8 @@ pub use error::{Error, ErrorKind, Result};
 pub use fd::{recv_fd, send_fd};
 #[doc(inline)]
 pub use gc::{Found, Usage, gc, list};
+#[doc(inline)]
+pub use journal::{Appender, Entry, Journal, JournalOptions, JournalReader, Start};
 #[doc(inline)]
 pub use mutex::{Guard, LockError, Mutex};
 #[doc(inline)]

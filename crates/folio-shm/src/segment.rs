@@ -165,7 +165,7 @@ impl Segment {
     }
 
     #[cold]
-    fn failed(&self, operation: &'static str, error: folio::Error) -> Error {
+    pub(crate) fn failed(&self, operation: &'static str, error: folio::Error) -> Error {
         Error::mapping(operation, self.place.show(), error)
     }
 

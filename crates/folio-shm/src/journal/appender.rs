@@ -1,0 +1,266 @@
+//! The appender: the one process that writes a journal.
+
+use std::fs::{self, File};
+use std::ops::Range;
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use rustix::fs::FlockOperation;
+use rustix::io::Errno;
+
+use super::record::{self, At, Record};
+use super::{JournalOptions, files};
+use crate::channel::bell::Bell;
+use crate::error::{Error, ErrorKind, Result};
+use crate::header;
+use crate::mark::Mark;
+use crate::publish;
+use crate::segment::Segment;
+
+const APPEND: &str = "append to";
+
+/// Bytes that are looked at, and zeroed, at a time.
+const CHUNK: usize = 64 << 10;
+
+/// The writing side of a journal, which one process has at a time. Dropped, what was not flushed is written by
+/// the system in its own time.
+#[derive(Debug)]
+pub struct Appender {
+    options: JournalOptions,
+    directory: PathBuf,
+    /// The directory, locked.
+    lock: File,
+    file: Segment,
+    /// Where the next record begins.
+    at: usize,
+    /// The number of the next message.
+    next: u64,
+    /// Up to where the file is on the disk.
+    flushed: usize,
+    /// The process that appends.
+    home: Mark,
+}
+
+impl Appender {
+    pub(super) fn new(options: JournalOptions, directory: &Path) -> Result<Self> {
+        let what = || directory.display().to_string();
+        let failed = |error: std::io::Error| {
+            let errno = Errno::from_io_error(&error).unwrap_or(Errno::IO);
+            Error::os(APPEND, what(), errno)
+        };
+        fs::create_dir_all(directory).map_err(failed)?;
+        let lock = File::open(directory).map_err(failed)?;
+        publish::flock(&lock, FlockOperation::NonBlockingLockExclusive).map_err(
+            |errno| match errno {
+                Errno::WOULDBLOCK => {
+                    let reason = "somebody else appends to it";
+                    Error::new(ErrorKind::Busy, APPEND, what(), reason).advice("one can at a time")
+                }
+                _ => Error::os(APPEND, what(), errno),
+            },
+        )?;
+        let last = files::list(APPEND, directory)?.pop();
+        let first = last.unwrap_or(0);
+        let file = match last {
+            Some(first) => open_last(&options, directory, first)?,
+            None => make(&options, directory, &lock, first)?,
+        };
+        let (at, flushed, directory) = (record::RECORDS, record::RECORDS, directory.to_owned());
+        let home = Mark::this_process();
+        let mut this = Self { options, directory, lock, file, at, next: first, flushed, home };
+        this.find_the_end()?;
+        Ok(this)
+    }
+
+    /// Goes behind the last whole record, and zeroes what is there.
+    fn find_the_end(&mut self) -> Result<()> {
+        let mut message = Vec::new();
+        while let At::Whole(record) = record::read(&self.file, self.at, self.next, &mut message)? {
+            self.at += record::size(record.len);
+            self.next += 1;
+        }
+        let mut at = self.at;
+        let mut bytes = vec![0; CHUNK];
+        let mut is_changed = false;
+        while at < self.file.len() {
+            let chunk = &mut bytes[..CHUNK.min(self.file.len() - at)];
+            self.file.read_at(at, chunk)?;
+            if chunk.iter().any(|&byte| byte != 0) {
+                chunk.fill(0);
+                self.file.write_at(at, chunk)?;
+                is_changed = true;
+            }
+            at += chunk.len();
+        }
+        if is_changed {
+            // On the disk too, before anything is appended: a record that was dropped might otherwise come
+            // back behind one of the same number and length.
+            self.flush_range(self.at..self.file.len())?;
+        }
+        Ok(())
+    }
+
+    /// Bytes of the longest message that fits a file.
+    #[must_use]
+    pub fn longest(&self) -> usize {
+        self.file.len() - record::RECORDS - record::size(0) - record::COMMIT
+    }
+
+    /// The number that the next message gets. The first has 0.
+    #[must_use]
+    pub fn next_sequence(&self) -> u64 {
+        self.next
+    }
+
+    /// Appends a message, and returns its number. Readers see it at once; it survives this process, and after
+    /// [`flush`](Self::flush) the machine.
+    ///
+    /// # Errors
+    /// [`ErrorKind::OutOfRange`] for one that no file can hold; [`ErrorKind::NoSpace`] and others where the
+    /// next file cannot be made; [`ErrorKind::Truncated`] or [`ErrorKind::Fault`] where the file cannot be
+    /// written; [`ErrorKind::Invalid`] in a forked child.
+    pub fn append(&mut self, message: &[u8]) -> Result<u64> {
+        if self.home != Mark::this_process() {
+            let reason = "a forked child does not have its parent's place";
+            return Err(Error::new(ErrorKind::Invalid, APPEND, self.file.show(), reason)
+                .advice("let one process append"));
+        }
+        let longest = self.longest();
+        if message.len() > longest || u32::try_from(message.len()).is_err() {
+            let len = message.len();
+            let reason = format!("the message has {len} bytes, and {longest} are the most");
+            return Err(Error::new(ErrorKind::OutOfRange, APPEND, self.file.show(), reason)
+                .advice("file_bytes() says how large files are"));
+        }
+        let size = record::size(message.len());
+        if self.at + size + record::COMMIT > self.file.len() {
+            self.roll()?;
+        }
+        let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let time_nanos = since_1970.as_nanos() as u64;
+        let record = Record { sequence: self.next, time_nanos, len: message.len() };
+        record::write(&self.file, self.at, record, message)?;
+        self.at += size;
+        self.next += 1;
+        ring(&self.file)?;
+        Ok(record.sequence)
+    }
+
+    /// Waits until all that was appended is on the disk (msync(2)).
+    ///
+    /// # Errors
+    /// [`ErrorKind::Os`] with EIO or ENOSPC where the disk could not take it.
+    pub fn flush(&mut self) -> Result<()> {
+        // The word behind the last record, too: what lay there before must not come back.
+        let end = (self.at + record::COMMIT).min(self.file.len());
+        self.flush_range(self.flushed..end)?;
+        self.flushed = self.at;
+        Ok(())
+    }
+
+    /// Waits until these bytes of the file's payload are on the disk.
+    fn flush_range(&self, range: Range<usize>) -> Result<()> {
+        let range = header::BYTES + range.start..header::BYTES + range.end;
+        let flushed = self.file.mapping().flush(range).map(drop);
+        flushed.map_err(|error| self.file.failed("flush", error))
+    }
+
+    /// Goes on in a new file, and removes old ones.
+    fn roll(&mut self) -> Result<()> {
+        self.flush()?;
+        let next = make(&self.options, &self.directory, &self.lock, self.next)?;
+        let last = std::mem::replace(&mut self.file, next);
+        (self.at, self.flushed) = (record::RECORDS, record::RECORDS);
+        // Who sleeps for the next message finds the next file.
+        ring(&last)?;
+        self.remove_old()
+    }
+
+    fn remove_old(&self) -> Result<()> {
+        let files = files::list(APPEND, &self.directory)?;
+        let metadata: Vec<_> = files
+            .iter()
+            .map(|&first| fs::metadata(files::path(&self.directory, first)).ok())
+            .collect();
+        let mut bytes: u64 = metadata.iter().flatten().map(fs::Metadata::len).sum();
+        let now = SystemTime::now();
+        for (&first, metadata) in files.iter().zip(&metadata).take(files.len().saturating_sub(1)) {
+            let Some(metadata) = metadata else { continue };
+            let age = metadata.modified().ok().and_then(|then| now.duration_since(then).ok());
+            let is_old = self.options.keep_for.zip(age).is_some_and(|(most, age)| age > most);
+            let is_too_much = self.options.keep_bytes.is_some_and(|most| bytes > most);
+            if !is_old && !is_too_much {
+                break;
+            }
+            bytes -= metadata.len();
+            // What cannot be removed is there the next time.
+            let _ = fs::remove_file(files::path(&self.directory, first));
+        }
+        Ok(())
+    }
+}
+
+/// Wakes readers.
+fn ring(file: &Segment) -> Result<()> {
+    let asleep = file.word32(record::BELL + 4)?;
+    Bell { number: file.word32(record::BELL)?, asleep }.ring();
+    Ok(())
+}
+
+/// Makes a file that begins with a message.
+fn make(options: &JournalOptions, directory: &Path, lock: &File, first: u64) -> Result<Segment> {
+    let what = directory.display().to_string();
+    let synced = move |file: &Segment| {
+        file.put(record::FIRST, &first)?;
+        let mapping = file.mapping();
+        mapping.flush(..).map_err(|error| file.failed("flush", error))?;
+        // Its length, too, has to be there when the power comes back.
+        rustix::fs::fsync(file.as_fd()).map_err(|errno| Error::os("flush", file.show(), errno))
+    };
+    let how =
+        segment_options(options).create_new().size(options.bytes_of_a_file()).keep().init(synced);
+    let file = how.file(files::path(directory, first))?;
+    rustix::fs::fsync(lock).map_err(|errno| Error::os("flush", what, errno))?;
+    Ok(file)
+}
+
+/// Opens the file that was appended to last. One that was cut gets its length back, in zeros.
+fn open_last(options: &JournalOptions, directory: &Path, first: u64) -> Result<Segment> {
+    let path = files::path(directory, first);
+    let opened = segment_options(options).file(&path);
+    let file = match opened {
+        Err(error) if error.kind() == ErrorKind::Truncated => {
+            let file = publish::open(APPEND, &path, true)?;
+            let is_longer = lengthen(&file, &path);
+            drop(file);
+            match is_longer {
+                true => segment_options(options).file(&path)?,
+                false => return Err(error),
+            }
+        }
+        other => other?,
+    };
+    files::check(APPEND, &file, first)?;
+    Ok(file)
+}
+
+/// Gives a file the length that its header says, if it has a header.
+fn lengthen(file: &File, path: &Path) -> bool {
+    let bytes = header::read(file).unwrap_or_default();
+    let what = path.display().to_string();
+    let header = header::Header::decode(APPEND, &what, &bytes, u64::MAX);
+    let Ok(header) = header else { return false };
+    let before = file.metadata().map_or(u64::MAX, |metadata| metadata.len());
+    let end = header::BYTES as u64 + header.payload;
+    before >= header::BYTES as u64
+        && crate::space::reserve(APPEND, &what, file, before, end).is_ok()
+}
+
+pub(super) fn segment_options(options: &JournalOptions) -> crate::SegmentOptions {
+    let segment = Segment::options().layout(options.layout_hash());
+    match options.mode {
+        Some(mode) => segment.mode(mode),
+        None => segment,
+    }
+}
