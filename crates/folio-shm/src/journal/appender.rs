@@ -4,7 +4,8 @@ use std::fs::{self, File};
 use std::ops::Range;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rustix::fs::FlockOperation;
 use rustix::io::Errno;
@@ -22,6 +23,9 @@ const APPEND: &str = "append to";
 
 /// Bytes that are looked at, and zeroed, at a time.
 const CHUNK: usize = 64 << 10;
+
+/// How long the directory may be locked before that is an error.
+const PATIENCE: Duration = Duration::from_millis(200);
 
 /// The writing side of a journal, which one process has at a time. Dropped, what was not flushed is written by
 /// the system in its own time.
@@ -51,15 +55,20 @@ impl Appender {
         };
         fs::create_dir_all(directory).map_err(failed)?;
         let lock = File::open(directory).map_err(failed)?;
-        publish::flock(&lock, FlockOperation::NonBlockingLockExclusive).map_err(
-            |errno| match errno {
-                Errno::WOULDBLOCK => {
-                    let reason = "somebody else appends to it";
+        // A child that the last one was just starting has its descriptors until it executes its program.
+        let end = Instant::now() + PATIENCE;
+        while let Err(errno) = publish::flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+            if errno != Errno::WOULDBLOCK {
+                return Err(Error::os(APPEND, what(), errno));
+            }
+            if Instant::now() >= end {
+                let reason = "somebody else appends to it";
+                return Err(
                     Error::new(ErrorKind::Busy, APPEND, what(), reason).advice("one can at a time")
-                }
-                _ => Error::os(APPEND, what(), errno),
-            },
-        )?;
+                );
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
         let last = files::list(APPEND, directory)?.pop();
         let first = last.unwrap_or(0);
         let file = match last {
