@@ -107,20 +107,31 @@ pub const fn layout_of(name: &str, size: usize, fields: &[(&str, usize, u64)]) -
     hash
 }
 
+/// The bytes of a value.
+pub(crate) fn bytes_of<T: Shared>(value: &T) -> &[u8] {
+    // SAFETY: a `T` has no bytes that are not initialised, and does not change while it is borrowed.
+    unsafe { std::slice::from_raw_parts((&raw const *value).cast(), size_of::<T>()) }
+}
+
+/// A value whose bytes `fill` supplies.
+pub(crate) fn value_of<T: Shared>(fill: impl FnOnce(&mut [u8]) -> Result<()>) -> Result<T> {
+    let mut value = MaybeUninit::<T>::zeroed();
+    // SAFETY: `value` has room for one `T`, all of whose bytes are initialised; nothing else refers to it as
+    // long as the slice lives.
+    let bytes =
+        unsafe { std::slice::from_raw_parts_mut(value.as_mut_ptr().cast(), size_of::<T>()) };
+    fill(bytes)?;
+    // SAFETY: any bytes are a `T`.
+    Ok(unsafe { value.assume_init() })
+}
+
 impl Segment {
     /// A copy of the value whose bytes begin at position `at`, which need not be aligned.
     ///
     /// # Errors
     /// As [`read_at`](Self::read_at).
     pub fn get<T: Shared>(&self, at: usize) -> Result<T> {
-        let mut value = MaybeUninit::<T>::zeroed();
-        // SAFETY: `value` has room for one `T`, all of whose bytes are initialised; nothing else
-        // refers to it as long as the slice lives.
-        let bytes =
-            unsafe { std::slice::from_raw_parts_mut(value.as_mut_ptr().cast(), size_of::<T>()) };
-        self.read_at(at, bytes)?;
-        // SAFETY: any bytes are a `T`.
-        Ok(unsafe { value.assume_init() })
+        value_of(|bytes| self.read_at(at, bytes))
     }
 
     /// Copies a value to position `at`, which need not be aligned.
@@ -128,10 +139,7 @@ impl Segment {
     /// # Errors
     /// As [`write_at`](Self::write_at).
     pub fn put<T: Shared>(&self, at: usize, value: &T) -> Result<()> {
-        // SAFETY: a `T` has no bytes that are not initialised, and does not change while it is borrowed.
-        let bytes =
-            unsafe { std::slice::from_raw_parts((&raw const *value).cast(), size_of::<T>()) };
-        self.write_at(at, bytes)
+        self.write_at(at, bytes_of(value))
     }
 }
 

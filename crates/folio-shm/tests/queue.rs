@@ -152,6 +152,17 @@ fn a_loan_is_written_in_place_and_is_nothing_until_it_is_sent() {
 }
 
 #[test]
+fn a_value_is_a_message_of_its_size() {
+    let queue = small().memfd("queue").unwrap();
+    let (mut sender, mut receiver) = (queue.sender().unwrap(), queue.receiver().unwrap());
+    sender.send_value(&[1.5f64, 2.5]).unwrap();
+    let message = receiver.recv().unwrap();
+    assert_eq!(message.value::<[f64; 2]>().unwrap(), [1.5, 2.5]);
+    assert_eq!(message.value::<f64>().unwrap_err().kind(), ErrorKind::Size);
+    assert_eq!(sender.send_value(&[0u64; 13]).unwrap_err().kind(), ErrorKind::OutOfRange);
+}
+
+#[test]
 fn a_full_queue_is_said_waited_for_or_given_up() {
     let queue = small().memfd("queue").unwrap();
     let (mut sender, mut receiver) = (queue.sender().unwrap(), queue.receiver().unwrap());

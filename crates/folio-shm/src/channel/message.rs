@@ -5,7 +5,8 @@ use folio::View;
 
 use crate::channel::lane::{Head, Slot};
 use crate::channel::link::{Link, RECEIVE};
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
+use crate::shared::{self, Shared};
 
 /// A message in the segment. Dropped, its place is the sender's again.
 #[derive(Debug)]
@@ -43,6 +44,22 @@ impl Message<'_> {
     #[inline]
     pub fn read_at(&self, at: usize, buf: &mut [u8]) -> Result<()> {
         self.link.read(self.slot, at, buf)
+    }
+
+    /// The message as a value: a copy.
+    ///
+    /// # Errors
+    /// [`Size`](crate::ErrorKind::Size) if it has not as many bytes as the value; otherwise as
+    /// [`read_at`](Self::read_at).
+    pub fn value<T: Shared>(&self) -> Result<T> {
+        if self.len() != size_of::<T>() {
+            let (len, size) = (self.len(), size_of::<T>());
+            let reason = format!("the message has {len} bytes, and the value {size}");
+            let what = self.link.memory().segment().show();
+            return Err(Error::new(ErrorKind::Size, RECEIVE, what, reason)
+                .advice("layout() tells channels of other types apart"));
+        }
+        shared::value_of(|bytes| self.read_at(0, bytes))
     }
 
     /// The message, copied.

@@ -10,6 +10,7 @@ use crate::channel::link::{Link, SEND};
 use crate::channel::place::Place;
 use crate::channel::wait::{Peer, Wait, Waiting};
 use crate::error::Result;
+use crate::shared::{self, Shared};
 
 /// The sending side of a channel, which one process has at a time. Dropped, it is closed: the receiver learns of it after the last message.
 #[derive(Debug)]
@@ -68,6 +69,25 @@ impl Sender {
             Some(slot) => self.send_in(slot, message).map(|()| true),
             None => Ok(false),
         }
+    }
+
+    /// Sends the bytes of a value; waits for room.
+    ///
+    /// ```
+    /// use folio_shm::{Queue, Shared};
+    ///
+    /// let options = Queue::options().create().layout(<[u32; 3]>::LAYOUT);
+    /// let queue = options.memfd("typed")?;
+    /// queue.sender()?.send_value(&[1u32, 2, 3])?;
+    /// assert_eq!(queue.receiver()?.recv()?.value::<[u32; 3]>()?, [1, 2, 3]);
+    /// # Ok::<(), folio_shm::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    #[inline]
+    pub fn send_value<T: Shared>(&mut self, value: &T) -> Result<()> {
+        self.send(shared::bytes_of(value))
     }
 
     /// A place for a message of so many bytes in the segment; waits for room. What is in it is left from
