@@ -57,12 +57,6 @@ fn child() {
                 common::say(&number(&bytes).to_string());
             }
         }
-        "send one's own" => {
-            let mut sender = queue.sender().unwrap();
-            for number in 0..3000 {
-                sender.send(&content(who << 32 | number)).unwrap();
-            }
-        }
         "loan" => {
             let mut sender = queue.sender().unwrap();
             sender.send(&content(1)).unwrap();
@@ -453,110 +447,6 @@ fn a_receiver_waits_for_a_sender_that_is_yet_to_come() {
     }
 }
 
-/// Several processes send, several threads receive; what each received comes back.
-fn crowd(options: QueueOptions, senders: u64, receivers: usize) -> Vec<Vec<u64>> {
-    let name = Name::new();
-    let queue = options.senders(senders as usize).receivers(receivers).open(&name.0).unwrap();
-    let ends: Vec<_> = (0..receivers).map(|_| queue.receiver().unwrap()).collect();
-    assert_eq!(queue.receiver().unwrap_err().kind(), ErrorKind::Busy);
-    let mut children: Vec<_> = (0..senders)
-        .map(|who| common::start("send one's own", &format!("{} {who}", name.0)))
-        .collect();
-    // Until all have begun, a receiver may find that those who came have gone.
-    let all = senders * 3000;
-    let work = |mut end: folio_shm::Receiver| {
-        let mut received = Vec::new();
-        while queue.stat().received < all {
-            match end.recv_until(Instant::now() + Duration::from_millis(50)) {
-                Ok(message) => {
-                    let bytes = message.to_vec().unwrap();
-                    assert_eq!(bytes, content(number(&bytes)));
-                    received.push(number(&bytes));
-                }
-                Err(error) if error.kind() == ErrorKind::TimedOut => {}
-                Err(error) if error.kind() == ErrorKind::Closed => std::thread::yield_now(),
-                Err(error) => panic!("{error}"),
-            }
-        }
-        received
-    };
-    let received = std::thread::scope(|scope| {
-        let workers: Vec<_> = ends.into_iter().map(|end| scope.spawn(|| work(end))).collect();
-        workers.into_iter().map(|worker| worker.join().unwrap()).collect()
-    });
-    for child in &mut children {
-        assert!(child.wait().unwrap().success());
-    }
-    received
-}
-
-#[test]
-fn of_many_receivers_one_gets_each_message_and_each_senders_keep_their_order() {
-    for (senders, receivers) in [(1, 1), (1, 3), (3, 1), (3, 3)] {
-        let received = crowd(small(), senders, receivers);
-        for each in &received {
-            for who in 0..senders {
-                let own: Vec<_> = each.iter().filter(|&&number| number >> 32 == who).collect();
-                assert!(own.is_sorted(), "{own:?}");
-            }
-        }
-        let mut all: Vec<u64> = received.concat();
-        all.sort_unstable();
-        let expected = (0..senders).flat_map(|who| (0..3000).map(move |at| who << 32 | at));
-        assert!(all.into_iter().eq(expected), "lost or twice");
-    }
-}
-
-#[test]
-fn each_sender_has_a_lane_and_waits_for_no_other() {
-    let queue = small().senders(2).memfd("queue").unwrap();
-    let (mut one, mut other) = (queue.sender().unwrap(), queue.sender().unwrap());
-    let error = queue.sender().unwrap_err();
-    assert!(error.to_string().contains("it has 2 senders already"), "{error}");
-    while one.try_send(&content(1)).unwrap() {}
-    other.send(&content(2)).unwrap();
-    let mut receiver = queue.receiver().unwrap();
-    let mut seen = Vec::new();
-    for _ in 0..2 {
-        seen.push(number(&receiver.recv().unwrap().to_vec().unwrap()));
-    }
-    assert_eq!(seen, [1, 2], "both have their turn");
-    drop(other);
-    // One has left, the other has not.
-    while receiver.try_recv().unwrap().is_some() {}
-    let end = Instant::now() + Duration::from_millis(20);
-    assert_eq!(receiver.recv_until(end).unwrap_err().kind(), ErrorKind::TimedOut);
-}
-
-#[test]
-fn what_one_receiver_died_with_another_gets() {
-    let name = Name::new();
-    let queue = small().receivers(3).open(&name.0).unwrap();
-    let mut sender = queue.sender().unwrap();
-    sender.send(&content(1)).unwrap();
-    sender.send(&content(2)).unwrap();
-    let child = started("hold", &name.0);
-    let mut receiver = queue.receiver().unwrap();
-    // The child has the lane, and with it the second message.
-    assert!(receiver.try_recv().unwrap().is_none());
-    common::kill(child);
-    for number in [1, 2] {
-        let message = receiver.recv_until(soon()).unwrap();
-        assert_eq!(message.to_vec().unwrap(), content(number));
-    }
-    let mut other = queue.receiver().unwrap();
-    sender.send(&content(3)).unwrap();
-    sender.send(&content(4)).unwrap();
-    let message = receiver.recv().unwrap();
-    assert!(other.try_recv().unwrap().is_none());
-    std::thread::scope(|scope| {
-        let waiter = scope.spawn(|| other.recv_until(soon()).unwrap().to_vec().unwrap());
-        std::thread::sleep(Duration::from_millis(5));
-        drop(message);
-        assert_eq!(waiter.join().unwrap(), content(4));
-    });
-}
-
 #[test]
 fn what_is_no_queue_or_another_is_not_opened() {
     let name = Name::new();
@@ -597,4 +487,40 @@ fn what_is_no_queue_or_another_is_not_opened() {
         enemy.put(at, &before).unwrap();
     }
     Queue::options().layout(5).open(&name.0).unwrap();
+}
+
+#[test]
+fn a_receiver_is_polled_along_with_other_things() {
+    use rustix::event::{PollFd, PollFlags, poll};
+    let name = Name::new();
+    let queue = small().open(&name.0).unwrap();
+    let mut receiver = queue.receiver().unwrap();
+    let is_ready = |receiver: &mut folio_shm::Receiver, millis: i64| {
+        let fd = receiver.ready_fd().unwrap();
+        let timeout = rustix::event::Timespec { tv_sec: 0, tv_nsec: millis * 1_000_000 };
+        poll(&mut [PollFd::new(&fd, PollFlags::IN)], Some(&timeout)).unwrap() == 1
+    };
+    assert!(!is_ready(&mut receiver, 10));
+    let mut child = common::start("send", &name.0);
+    let (end, mut next) = (soon(), 1);
+    while next <= 2000 {
+        while let Some(message) = receiver.try_recv().unwrap() {
+            assert_eq!(message.to_vec().unwrap(), content(next));
+            next += 1;
+        }
+        is_ready(&mut receiver, 900);
+        assert!(Instant::now() < end);
+    }
+    child.wait().unwrap();
+    // That the sender has left is something to be told, too.
+    assert!(is_ready(&mut receiver, 900));
+    let error = receiver.recv_until(Instant::now()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Closed);
+    let child = started("loan", &name.0);
+    drop(receiver.recv().unwrap());
+    assert!(!is_ready(&mut receiver, 1));
+    common::kill(child);
+    assert!(is_ready(&mut receiver, 900));
+    let error = receiver.recv_until(Instant::now()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::PeerDied);
 }

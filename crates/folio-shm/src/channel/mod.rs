@@ -20,6 +20,7 @@ pub mod options;
 pub(crate) mod place;
 pub mod publisher;
 pub mod queue;
+pub(crate) mod readiness;
 pub mod receiver;
 pub mod sender;
 pub mod subscriber;

@@ -3,12 +3,14 @@
 //! Alone, it keeps the head of each lane to itself. One of several claims a lane for as long as it has a message
 //! of it, and goes on where the one before it stopped.
 
+use std::os::fd::BorrowedFd;
 use std::time::Instant;
 
 use crate::channel::lane::{Head, Slot};
 use crate::channel::link::{Link, RECEIVE};
 use crate::channel::message::Message;
 use crate::channel::place::Place;
+use crate::channel::readiness::Readiness;
 use crate::channel::wait::{Peer, Wait, Waiting};
 use crate::error::Result;
 
@@ -21,6 +23,7 @@ pub struct Receiver {
     wait: Wait,
     /// Who sends.
     peer: Peer,
+    readiness: Option<Readiness>,
 }
 
 /// The lanes, as a receiver has them.
@@ -40,7 +43,7 @@ impl Receiver {
         let heads = links.iter().map(Link::start).collect::<Result<_>>()?;
         let lanes = Lanes { links, heads, is_alone, next: 0 };
         lanes.ring();
-        Ok(Self { lanes, place, wait: Wait::default(), peer })
+        Ok(Self { lanes, place, wait: Wait::default(), peer, readiness: None })
     }
 
     /// How to wait for messages; [`Waiting::Adaptive`] by default.
@@ -80,6 +83,50 @@ impl Receiver {
             self.lanes.ring();
         }
         Ok(found.map(|(index, slot)| self.lanes.message(index, slot)))
+    }
+
+    /// A descriptor to poll(2), for those who wait for other things too. It is readable when there may be a
+    /// message, or no sender any more, since the last call of this: so one that found nothing is followed by
+    /// this, and this by the wait. The first call starts a thread, which makes it so.
+    ///
+    /// ```
+    /// use std::time::Instant;
+    /// use folio_shm::{ErrorKind, Queue};
+    ///
+    /// # use rustix::event::{PollFd, PollFlags, poll};
+    /// let queue = Queue::options().create().memfd("polled")?;
+    /// let (mut sender, mut receiver) = (queue.sender()?, queue.receiver()?);
+    /// sender.send(b"a message")?;
+    /// drop(sender);
+    /// let end = loop {
+    ///     let error = match receiver.recv_until(Instant::now()) {
+    ///         Ok(message) => {
+    ///             assert_eq!(message.to_vec()?, b"a message");
+    ///             continue;
+    ///         }
+    ///         Err(error) => error.kind(),
+    ///     };
+    ///     if error != ErrorKind::TimedOut {
+    ///         break error;
+    ///     }
+    ///     let fd = receiver.ready_fd()?;
+    ///     poll(&mut [PollFd::new(&fd, PollFlags::IN)], None).unwrap();
+    /// };
+    /// assert_eq!(end, ErrorKind::Closed);
+    /// # Ok::<(), folio_shm::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Invalid`](crate::ErrorKind::Invalid) in a forked child; EMFILE, ENFILE, EAGAIN: see eventfd(2) and
+    /// pthread_create(3).
+    pub fn ready_fd(&mut self) -> Result<BorrowedFd<'_>> {
+        self.place.is_ours(RECEIVE)?;
+        if let Some(readiness) = &self.readiness {
+            readiness.arm();
+        } else {
+            self.readiness = Some(Readiness::new(self.lanes.links.clone(), self.peer)?);
+        }
+        Ok(self.readiness.as_ref().expect("just made").fd())
     }
 
     #[inline]
