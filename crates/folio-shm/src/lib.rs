@@ -25,6 +25,7 @@
 //! # Features
 //!
 //! - `derive`: `#[derive(Shared)]`.
+//! - `tokio`: messages to await.
 
 pub mod channel;
 pub mod condition;
@@ -51,6 +52,9 @@ pub mod sysv;
 mod watch;
 mod words;
 
+#[cfg(feature = "tokio")]
+#[doc(inline)]
+pub use channel::asynchronous::AsyncReceiver;
 #[doc(inline)]
 pub use channel::broadcast::Broadcast;
 #[doc(inline)]

@@ -6,6 +6,8 @@
 //! They stand on these parts: the lane or the cast, in which messages lie, the bell, by which one side wakes the
 //! other, the place that a process has in a channel, and the wait.
 
+#[cfg(feature = "tokio")]
+pub mod asynchronous;
 pub(crate) mod bell;
 pub mod broadcast;
 pub(crate) mod cast;

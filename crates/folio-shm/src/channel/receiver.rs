@@ -129,6 +129,33 @@ impl Receiver {
         Ok(self.readiness.as_ref().expect("just made").fd())
     }
 
+    /// What there is now, without waiting; an error if there is nothing, and no sender any more.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn find_now(&mut self) -> Result<Option<(usize, Slot)>> {
+        self.place.is_ours(RECEIVE)?;
+        let Self { lanes, wait, peer, .. } = self;
+        if let Some(found) = lanes.find()? {
+            return Ok(Some(found));
+        }
+        match lanes.wait(wait, *peer, Some(Instant::now())) {
+            Ok(found) => Ok(Some(found)),
+            Err(error) if error.kind() == crate::ErrorKind::TimedOut => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The message that was found.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn found(&mut self, (index, slot): (usize, Slot)) -> Message<'_> {
+        self.lanes.message(index, slot)
+    }
+
+    #[cfg(feature = "tokio")]
+    pub(crate) fn not_polled(&self, error: &std::io::Error) -> crate::Error {
+        let errno = rustix::io::Errno::from_io_error(error).unwrap_or(rustix::io::Errno::IO);
+        crate::Error::os("poll", self.lanes.links[0].memory().segment().show(), errno)
+    }
+
     #[inline]
     fn receive(&mut self, deadline: Option<Instant>) -> Result<Message<'_>> {
         self.place.is_ours(RECEIVE)?;
