@@ -22,6 +22,22 @@
 //! - [`SysV`]: segments of old programs.
 //! - [`Owner`]: a process, told from a later one with its number.
 //!
+//! # What a peer can do
+//!
+//! Whoever may write to a segment may write anything, at any time, and may die at any instruction.
+//!
+//! | a peer | and this process |
+//! | --- | --- |
+//! | changes bytes while they are read | has a copy, checked after it was made; slices are `unsafe` |
+//! | writes a length or a position that cannot be | gets an error, [`ErrorKind::Scribbled`] |
+//! | cuts the segment, or punches a hole into it | gets [`ErrorKind::Truncated`], or zeros; never a signal |
+//! | fills /dev/shm | has its memory already, or an error when it asks for it |
+//! | is killed while it makes a segment | finds none, and makes it |
+//! | is killed with a lock | gets the lock, and word of it |
+//! | is killed with a message half written, or half read | gets all before it; the next one reads it again |
+//! | stops for good without dying | waits no longer than it has said |
+//! | makes up messages, or takes others' | cannot tell: who must not, is given the segment read-only, or not at all |
+//!
 //! # Features
 //!
 //! - `derive`: `#[derive(Shared)]`.

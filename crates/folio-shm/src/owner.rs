@@ -9,6 +9,7 @@
 
 use std::fmt;
 use std::fs;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use rustix::io::Errno;
@@ -115,6 +116,15 @@ struct Stat {
 
 impl Stat {
     fn of(pid: u32) -> Option<Self> {
+        // Where /proc is another PID namespace's, its numbers are those of other processes.
+        static IS_OURS: OnceLock<bool> = OnceLock::new();
+        let is_ours = || {
+            let this = fs::read_link("/proc/self").ok();
+            this.is_some_and(|this| this.as_os_str() == std::process::id().to_string().as_str())
+        };
+        if !*IS_OURS.get_or_init(is_ours) {
+            return None;
+        }
         Self::parse(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
     }
 
