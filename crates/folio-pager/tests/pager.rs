@@ -2,6 +2,8 @@
 
 mod common;
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
@@ -196,6 +198,11 @@ fn is_read_ahead(bytes: &[u8], stride: isize, pause: Duration) -> bool {
 fn a_prefetch_evicts_little_more_than_it_needs() {
     // So large that runs are huge pages, which are evicted as a whole.
     let pager = pager(64 << 20);
+    if pager.mechanism().contains("without") {
+        let test = "a_prefetch_evicts_little_more_than_it_needs";
+        eprintln!("skipped: {test}: {}: buffers need room too", pager.mechanism());
+        return;
+    }
     let map = pager.options().granule(16384).map(Ram::fixed(vec![1; 128 << 20])).unwrap();
     map.prefetch(..20 << 20).wait().unwrap();
     let range = 64 << 20..112 << 20;
@@ -460,14 +467,43 @@ fn advice_in_time_chooses_the_granule() {
     assert_eq!(error.to_string(), "cannot advise ram: Collapse means nothing for paged mappings");
 }
 
+/// Shows its bytes, and counts the reads of those who want a copy.
+struct Shown(Vec<u8>, Arc<AtomicU64>);
+
+impl folio_store::Store for Shown {
+    fn name(&self) -> String {
+        "shown".into()
+    }
+    fn len(&self) -> folio_store::Result<u64> {
+        Ok(self.0.len() as u64)
+    }
+    fn read_at(&self, buf: &mut [u8], offset: u64) -> folio_store::Result<usize> {
+        self.1.fetch_add(1, SeqCst);
+        let rest = &self.0[(offset as usize).min(self.0.len())..];
+        let count = buf.len().min(rest.len());
+        buf[..count].copy_from_slice(&rest[..count]);
+        Ok(count)
+    }
+    fn capabilities(&self) -> folio_store::Capabilities {
+        let capabilities = folio_store::Capabilities::new(folio_store::Cost::Memory);
+        capabilities.fixed_version(true).infallible(true).touching_mappings(false)
+    }
+    fn bytes(&self, range: std::ops::Range<u64>) -> Option<&[u8]> {
+        self.0.get(range.start as usize..range.end as usize)
+    }
+}
+
 #[test]
 fn a_store_that_shows_its_bytes_is_not_read() {
-    let bytes = pattern(1 << 20);
+    let (bytes, reads) = (pattern((1 << 20) - 100), Arc::new(AtomicU64::new(0)));
     let pager = pager(256 << 10);
-    let store = folio_store::Statistics::new(folio_store::MemoryStore::fixed(bytes.clone()));
-    let map = pager.map(folio_store::MemoryStore::fixed(bytes.clone())).unwrap();
-    assert!(map.as_slice().unwrap() == bytes);
-    assert_eq!(map.statistics().read_bytes, 1 << 20);
-    let map = pager.map(store).unwrap();
-    assert!(map.as_slice().unwrap() == bytes);
+    let options = pager.options().granule(4096).advice(Advice::Random);
+    let map = options.map(Shown(bytes.clone(), reads.clone())).unwrap();
+    for _ in 0..2 {
+        assert!(map.as_slice().unwrap() == bytes);
+    }
+    if pager.mechanism() != "page protection" {
+        // The last granule, behind which there is nothing to be shown, is read.
+        assert_eq!(reads.load(SeqCst), 2);
+    }
 }
