@@ -2,7 +2,7 @@
 //!
 //! Positions count bytes from the lane's beginning on, and never wrap; a position's place is its remainder
 //! by the size of the circle, a power of two. A record is a header of 8 bytes and the message, rounded
-//! up to 8; it does not wrap either, so that a message is one slice: where it would, a record of
+//! up to 8, or to a cache line if it is long; it does not wrap either, so that a message is one slice: where it would, a record of
 //! padding fills the circle's end.
 //!
 //! 1. The sender finds room: where its record and the header behind it fit before the receiver's
@@ -32,6 +32,13 @@
 use crate::channel::sync::{AtomicU64, Ordering};
 
 pub(crate) const HEADER: u64 = 8;
+
+/// Bytes of a cache line.
+const LINE: u64 = 64;
+
+/// Bytes from which on it matters where a message begins.
+const LONG: u32 = 512;
+
 pub(crate) const MESSAGE: u64 = 1 << 32;
 pub(crate) const PADDING: u64 = 2 << 32;
 
@@ -68,9 +75,11 @@ impl Shape {
     }
 }
 
-/// Bytes of a message's record.
+/// Bytes of a message's record. Long ones fill whole cache lines, so that in a circle whose headers end with
+/// a line each of a row of long messages begins with one.
 fn record(len: u32) -> u64 {
-    HEADER + u64::from(len).next_multiple_of(8)
+    let unit = if len < LONG { 8 } else { LINE };
+    (HEADER + u64::from(len)).next_multiple_of(unit)
 }
 
 /// A message's place.

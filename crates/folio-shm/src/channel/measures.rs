@@ -6,13 +6,13 @@
 //! | 64 | the bell that the senders ring |
 //! | 128 | for each receiver, on a cache line of its own: its mark, its head |
 //! | then | for each sender: the words of its link |
-//! | on the next page | for each sender: its circle |
+//! | on the next page, but for 56 bytes | for each sender: its circle |
 //!
 //! They are read once, when a channel is opened, and checked against each other and the segment's length.
 
 use std::sync::Arc;
 
-use crate::channel::lane::Shape;
+use crate::channel::lane::{self, Shape};
 use crate::channel::link::{self, Link};
 use crate::channel::memory::{Circle, Memory};
 use crate::channel::place::Places;
@@ -73,13 +73,15 @@ impl Measures {
         RECEIVERS + self.receivers as usize * LINE
     }
 
+    /// Where the first circle begins: its first header ends with a cache line.
     fn circles(&self) -> usize {
-        (self.links() + self.senders as usize * link::BYTES).next_multiple_of(4096)
+        let page = (self.links() + self.senders as usize * link::BYTES).next_multiple_of(4096);
+        page + LINE - lane::HEADER as usize
     }
 
     /// Bytes of payload. Of sound measures.
     pub(crate) fn len(&self) -> u64 {
-        self.circles() as u64 + self.senders * self.size
+        self.circles() as u64 + self.senders * self.size + lane::HEADER
     }
 
     /// The lane of a sender.
