@@ -5,7 +5,8 @@
 //! 2. The thread sets a word of the watched process and wakes whoever sleeps on it. A pidfd is
 //!    readable as soon as the process has ended, zombie or not.
 //! 3. A sleeper waits on that word and on its own at once (futex_waitv(2), [`crate::sleep`]), so that no death
-//!    comes between its last look and its sleep.
+//!    comes between its last look and its sleep. Or, where its own word may be changed by others, it has the
+//!    thread change it: to sleep on one word is cheaper.
 //!
 //! Invariant: a pidfd is open exactly as long as its entry is in the table.
 //!
@@ -15,6 +16,7 @@
 #![allow(unsafe_code)]
 
 use std::collections::HashMap;
+use std::fmt;
 use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 use std::ptr;
@@ -38,6 +40,15 @@ pub(crate) struct Watched {
     death: Arc<Death>,
 }
 
+/// What is to be done at a death.
+pub(crate) struct Then(pub(crate) Box<dyn Fn() + Send>);
+
+impl fmt::Debug for Then {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Then(..)")
+    }
+}
+
 /// 1 when the process has died.
 #[derive(Debug, Default)]
 pub(crate) struct Death(pub(crate) AtomicU32);
@@ -52,6 +63,11 @@ impl Watched {
     /// Watches the process of a mark. None if that cannot be done here: the caller looks at its life from
     /// time to time.
     pub(crate) fn new(mark: Mark) -> Option<Self> {
+        Self::and_then(mark, None)
+    }
+
+    /// The same; `then` runs on the thread that notices the death, after the word has been set.
+    pub(crate) fn and_then(mark: Mark, then: Option<Then>) -> Option<Self> {
         let office = Office::of_this_process()?;
         let death = Arc::<Death>::default();
         let pid = Pid::from_raw(i32::try_from(mark.pid()).ok()?)?;
@@ -68,7 +84,7 @@ impl Watched {
         let data = epoll::EventData::new_u64(key);
         let flags = epoll::EventFlags::IN | epoll::EventFlags::ONESHOT;
         epoll::add(&office.epoll, &pidfd, data, flags).ok()?;
-        entries.insert(key, Entry { death: death.clone(), pidfd });
+        entries.insert(key, Entry { death: death.clone(), pidfd, then });
         drop(entries);
         Some(Self { office, key, death })
     }
@@ -91,6 +107,7 @@ impl Drop for Watched {
 struct Entry {
     death: Arc<Death>,
     pidfd: OwnedFd,
+    then: Option<Then>,
 }
 
 /// Whom this process watches.
@@ -164,6 +181,9 @@ impl Office {
                 let _ = epoll::delete(&self.epoll, &entry.pidfd);
                 entry.death.0.store(1, Ordering::Release);
                 let _ = futex::wake(&entry.death.0, futex::Flags::PRIVATE, i32::MAX as u32);
+                if let Some(Then(then)) = &entry.then {
+                    then();
+                }
             }
         }
     }

@@ -33,7 +33,7 @@ impl Bell<'_> {
     pub(crate) fn ring(&self) {
         fence(Ordering::SeqCst);
         if self.asleep.load(Ordering::Relaxed) != 0 {
-            self.wake_up();
+            self.wake_all();
         }
     }
 
@@ -42,12 +42,13 @@ impl Bell<'_> {
     #[inline]
     pub(crate) fn ring_if_seen(&self) {
         if self.asleep.load(Ordering::Relaxed) != 0 {
-            self.wake_up();
+            self.wake_all();
         }
     }
 
+    /// Wakes everybody, whether or not they have said that they sleep.
     #[cold]
-    fn wake_up(&self) {
+    pub(crate) fn wake_all(&self) {
         // Whoever prepares after this sees the new number, and is not overlooked.
         self.asleep.store(0, Ordering::Relaxed);
         self.number.fetch_add(1, Ordering::Release);

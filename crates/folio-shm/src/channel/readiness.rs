@@ -92,7 +92,7 @@ impl State {
             let is_filled = || Ok(links.iter().any(Link::is_filled).then_some(()));
             // Not for ever: the receiver may be gone.
             let end = Instant::now() + LONG;
-            let waited = wait.until(RECEIVE, links[0].memory(), peer, Some(end), is_filled);
+            let waited = wait.until(RECEIVE, &links[0].circle.memory, peer, Some(end), is_filled);
             if waited.is_err_and(|error| error.kind() == ErrorKind::TimedOut) {
                 continue;
             }

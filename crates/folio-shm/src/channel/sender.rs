@@ -153,7 +153,7 @@ impl Sender {
     fn wait_for_room(&mut self, len: usize, deadline: Option<Instant>) -> Result<Slot> {
         let Self { link, tail, wait, peer, .. } = self;
         let ready = || link.reserve(tail, len as u32);
-        wait.until(SEND, link.memory(), *peer, deadline, ready)
+        wait.until(SEND, &link.circle.memory, *peer, deadline, ready)
     }
 }
 

@@ -6,6 +6,7 @@
 //! remembers how long the last ones took, and looks only where they were short; now and then it tries
 //! again whether they still are not. On one processor it never looks twice.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::channel::memory::Memory;
@@ -14,7 +15,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::mark::Mark;
 use crate::owner::Life;
 use crate::sleep::{LONG, SHORT, sleep};
-use crate::watch::Watched;
+use crate::watch::{Then, Watched};
 
 /// How long to look before sleeping: a few times what a wake-up takes.
 const BUDGET: Duration = Duration::from_micros(50);
@@ -69,7 +70,7 @@ impl Wait {
     pub(crate) fn until<T>(
         &mut self,
         operation: &'static str,
-        memory: &Memory,
+        memory: &Arc<Memory>,
         peer: Peer,
         deadline: Option<Instant>,
         mut ready: impl FnMut() -> Result<Option<T>>,
@@ -84,13 +85,15 @@ impl Wait {
         let began = Instant::now();
         let bell = memory.bell(peer.bell);
         loop {
-            if let Some(found) = look(began + budget, deadline, &mut ready)? {
+            if !budget.is_zero()
+                && let Some(found) = look(began + budget, deadline, &mut ready)?
+            {
                 self.remember(began.elapsed());
                 return Ok(found);
             }
             let number = bell.prepare();
             let holder = peer.places.holder(memory);
-            let has_died = self.has_died(holder);
+            let has_died = self.has_died(holder, memory, peer);
             // After the look at who is there: what it did before it went is found.
             if let Some(found) = ready()? {
                 self.remember(began.elapsed());
@@ -118,16 +121,16 @@ impl Wait {
             if self.waiting == Waiting::Busy {
                 continue;
             }
-            let watched = self.watched.as_ref().and_then(|(_, watched)| watched.as_ref());
-            let death = watched.map(Watched::death);
+            let is_watched = matches!(self.watched, Some((_, Some(_))));
             let most = match holder {
-                Holder::Process(_) if death.is_none() => Some(SHORT),
+                Holder::Process(_) if !is_watched => Some(SHORT),
                 Holder::Process(_) if peer.always_rings => None,
                 // Who comes to take the place may die between taking it and ringing.
                 _ => Some(LONG),
             };
             let end = [deadline, most.map(|most| now + most)].into_iter().flatten().min();
-            sleep(bell.number, number, death, end);
+            // A death rings, too.
+            sleep(bell.number, number, None, end);
         }
     }
 
@@ -149,7 +152,7 @@ impl Wait {
     }
 
     /// Whether the process is dead that has the place; from the first look on it is watched.
-    fn has_died(&mut self, holder: Holder) -> bool {
+    fn has_died(&mut self, holder: Holder, memory: &Arc<Memory>, peer: Peer) -> bool {
         let Holder::Process(mark) = holder else {
             self.watched = None;
             return false;
@@ -159,7 +162,9 @@ impl Wait {
             Some((whom, None)) if *whom == mark => return mark.life() == Life::Dead,
             _ => {}
         }
-        let watched = Watched::new(mark);
+        let memory = memory.clone();
+        let ring = move || memory.bell(peer.bell).wake_all();
+        let watched = Watched::and_then(mark, Some(Then(Box::new(ring))));
         let has_died = match &watched {
             Some(watched) => watched.death().has_come(),
             None => mark.life() == Life::Dead,
