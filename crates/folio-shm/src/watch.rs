@@ -96,6 +96,10 @@ impl Watched {
 
 impl Drop for Watched {
     fn drop(&mut self) {
+        // In a child the lock may be held for ever, and the epoll(7) is the parent's.
+        if self.office.home != Mark::this_process() {
+            return;
+        }
         let entry = self.office.entries().remove(&self.key);
         if let Some(entry) = entry {
             let _ = epoll::delete(&self.office.epoll, &entry.pidfd);

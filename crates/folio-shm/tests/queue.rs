@@ -412,6 +412,33 @@ fn a_forked_child_has_no_place_of_its_parents() {
 }
 
 #[test]
+fn a_forked_child_that_drops_its_copy_does_not_blind_its_parent() {
+    let name = Name::new();
+    let queue = small().open(&name.0).unwrap();
+    let mut receiver = queue.receiver().unwrap();
+    let sender = started("loan", &name.0);
+    drop(receiver.recv().unwrap());
+    // It has slept, and so watches the sender.
+    let end = Instant::now() + Duration::from_millis(5);
+    assert_eq!(receiver.recv_until(end).unwrap_err().kind(), ErrorKind::TimedOut);
+    // SAFETY: the child drops a copy of the receiver, and ends.
+    let child = unsafe { libc::fork() };
+    if child == 0 {
+        // SAFETY: the child does not use the original.
+        drop(unsafe { std::ptr::read(&raw const receiver) });
+        // SAFETY: ends the child.
+        unsafe { libc::_exit(0) };
+    }
+    let mut status = -1;
+    // SAFETY: waits for the child just made.
+    assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
+    assert_eq!(status, 0);
+    common::kill(sender);
+    let error = receiver.recv_until(soon()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::PeerDied, "{error}");
+}
+
+#[test]
 fn a_child_with_a_queue_of_its_own_opening_is_a_peer() {
     let queue = small().memfd("queue").unwrap();
     let mut receiver = queue.receiver().unwrap();
