@@ -17,10 +17,14 @@
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rustix::fs::{FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 
+use crate::channel::broadcast::Broadcast;
+use crate::channel::options::Channel;
+use crate::channel::queue::Queue;
 use crate::error::{Error, ErrorKind, Result};
 use crate::header::{self, Header};
 use crate::name::{DIRECTORY, UNFINISHED};
@@ -42,6 +46,19 @@ pub enum Usage {
     Unfinished,
 }
 
+/// What a segment holds, as far as its layout hash tells. One whose users chose a hash of their own is a
+/// plain segment here.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// Bytes.
+    Segment,
+    /// A [`Queue`](crate::Queue).
+    Queue,
+    /// A [`Broadcast`](crate::Broadcast).
+    Broadcast,
+}
+
 /// A segment in /dev/shm, as it was when it was looked at.
 #[derive(Clone, Debug)]
 pub struct Found {
@@ -59,6 +76,29 @@ impl Found {
     #[must_use]
     pub fn name(&self) -> String {
         self.path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    }
+
+    /// Its file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What it holds.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        match self.layout() {
+            Some(Queue::LAYOUT) => Kind::Queue,
+            Some(Broadcast::LAYOUT) => Kind::Broadcast,
+            _ => Kind::Segment,
+        }
+    }
+
+    /// When it was made. None for one that was never finished.
+    #[must_use]
+    pub fn created(&self) -> Option<SystemTime> {
+        let nanos = self.header?.created_nanos;
+        Some(UNIX_EPOCH + Duration::from_nanos(nanos))
     }
 
     /// Bytes of its payload when it was made. 0 for one that was never finished.

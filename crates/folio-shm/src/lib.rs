@@ -72,7 +72,7 @@ mod words;
 #[doc(inline)]
 pub use channel::asynchronous::AsyncReceiver;
 #[doc(inline)]
-pub use channel::broadcast::Broadcast;
+pub use channel::broadcast::{Broadcast, BroadcastStat};
 #[doc(inline)]
 pub use channel::message::Message;
 #[doc(inline)]
@@ -96,7 +96,7 @@ pub use error::{Error, ErrorKind, Result};
 #[doc(inline)]
 pub use fd::{recv_fd, send_fd};
 #[doc(inline)]
-pub use gc::{Found, Usage, gc, list};
+pub use gc::{Found, Kind, Usage, gc, list};
 #[doc(inline)]
 pub use journal::{Appender, Entry, Journal, JournalOptions, JournalReader, Start};
 #[doc(inline)]

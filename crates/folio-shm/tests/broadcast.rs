@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use common::{Name, content, number, rounds, soon, started};
-use folio_shm::{Broadcast, ChannelOptions, ErrorKind, Subscriber, Waiting};
+use folio_shm::{Broadcast, ChannelOptions, ErrorKind, Kind, Subscriber, Waiting};
 
 fn small() -> ChannelOptions<Broadcast> {
     Broadcast::options().create_new().longest(100).bytes(1024).subscribers(4)
@@ -270,4 +270,22 @@ fn a_broadcast_is_no_queue() {
     assert_eq!(error.kind(), ErrorKind::Layout);
     let error = broadcast.publisher().unwrap().send(&[0; 101]).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::OutOfRange);
+}
+
+#[test]
+fn a_broadcast_is_seen_from_outside() {
+    let name = Name::new();
+    let broadcast = small().open(&name.0).unwrap();
+    let found = folio_shm::list().unwrap().into_iter().find(|found| found.name() == name.0);
+    assert_eq!(found.unwrap().kind(), Kind::Broadcast);
+    let stat = broadcast.stat();
+    assert_eq!((stat.sent, stat.publisher, stat.subscribers.len()), (0, None, 0));
+    let this = std::process::id();
+    let _subscribers = [broadcast.subscriber().unwrap(), broadcast.subscriber().unwrap()];
+    let mut publisher = broadcast.publisher().unwrap();
+    publisher.send(b"one").unwrap();
+    let stat = broadcast.stat();
+    assert_eq!((stat.sent, stat.publisher, &*stat.subscribers), (1, Some(this), &[this; 2][..]));
+    drop(publisher);
+    assert_eq!(broadcast.stat().publisher, None);
 }

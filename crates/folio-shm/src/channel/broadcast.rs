@@ -106,6 +106,14 @@ impl Broadcast {
         self.link().sent()
     }
 
+    /// What can be seen from outside. No side notices.
+    #[must_use]
+    pub fn stat(&self) -> BroadcastStat {
+        let publisher = self.measures.senders().pids(&self.memory).next();
+        let subscribers = self.measures.receivers().pids(&self.memory).collect();
+        BroadcastStat { sent: self.sent(), publisher, subscribers }
+    }
+
     fn link(&self) -> Link {
         self.measures.link(&self.memory, self.shape, 0)
     }
@@ -136,4 +144,17 @@ impl fmt::Debug for Broadcast {
             .field("measures", &self.measures)
             .finish_non_exhaustive()
     }
+}
+
+/// A broadcast's counters, as they were when it was looked at. Each process writes its own, and may write
+/// anything.
+#[non_exhaustive]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BroadcastStat {
+    /// Messages that were published, since it was made.
+    pub sent: u64,
+    /// The process that is the publisher, dead or alive.
+    pub publisher: Option<u32>,
+    /// The processes that are subscribers, dead or alive.
+    pub subscribers: Vec<u32>,
 }

@@ -48,6 +48,14 @@ impl Places {
         })
     }
 
+    /// The processes that have one, dead or alive.
+    pub(crate) fn pids(self, memory: &Memory) -> impl Iterator<Item = u32> {
+        self.holders(memory).filter_map(|holder| match holder {
+            Holder::Process(mark) | Holder::Dead(mark) => Some(mark.pid()),
+            Holder::Nobody | Holder::Left => None,
+        })
+    }
+
     /// Who has them, as a whole: a process that lives, as far as that can be told; else one that died; else
     /// whether they were left.
     pub(crate) fn holder(self, memory: &Memory) -> Holder {

@@ -47,7 +47,7 @@ use crate::channel::link::Link;
 use crate::channel::measures::{FILLED, Measures};
 use crate::channel::memory::Memory;
 use crate::channel::options::{Channel, ChannelOptions, sealed};
-use crate::channel::place::{Holder, Places};
+use crate::channel::place::Places;
 use crate::channel::receiver::Receiver;
 use crate::channel::sender::Sender;
 use crate::channel::wait::Peer;
@@ -117,14 +117,7 @@ impl Queue {
         let (sent, received) = links.fold((0u64, 0u64), |(sent, received), link| {
             (sent.wrapping_add(link.sent()), received.wrapping_add(link.received()))
         });
-        let pids = |places: Places| {
-            let holders = places.holders(&self.memory);
-            let pid = |holder| match holder {
-                Holder::Process(mark) | Holder::Dead(mark) => Some(mark.pid()),
-                Holder::Nobody | Holder::Left => None,
-            };
-            holders.filter_map(pid).collect()
-        };
+        let pids = |places: Places| places.pids(&self.memory).collect();
         let (senders, receivers) = (pids(self.senders()), pids(self.receivers()));
         QueueStat { sent, received, senders, receivers }
     }
