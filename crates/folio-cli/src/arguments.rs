@@ -13,7 +13,6 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::str::FromStr;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, ColorChoice, CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
@@ -21,13 +20,17 @@ use clap_complete::Shell;
 use folio::{HugePage, Protection};
 use rustix::param::page_size;
 
+use crate::generate;
 pub use crate::namedadvice::NamedAdvice;
 use crate::packarguments::PACK_NOTES;
 pub use crate::packarguments::{Pack, PackOutput};
 pub use crate::pagingarguments::{MEMORY_BYTES, Paging, PolicyName};
 use crate::runarguments::RUN_NOTES;
 pub use crate::runarguments::{OnFault, Run};
+use crate::shm::arguments::SHM_NOTES;
+pub use crate::shm::arguments::Shm;
 use crate::size;
+pub use crate::toucharguments::Touch;
 
 const EXIT_STATUS: &str = "\
 Exit status:
@@ -113,6 +116,13 @@ pub enum Command {
     #[command(after_help = PACK_NOTES)]
     Pack(Pack),
 
+    /// Shared memory between processes: segments and channels in /dev/shm
+    ///
+    /// Those of the library folio-shm: segments with a header that is checked, and queues and broadcasts
+    /// of messages. NAME is that of a file in /dev/shm.
+    #[command(after_help = SHM_NOTES)]
+    Shm(Shm),
+
     /// Print a shell's completion script
     Completions {
         /// The shell
@@ -121,8 +131,8 @@ pub enum Command {
 
     /// Print the man page, of folio or of one of its commands
     Man {
-        /// The command; folio itself by default
-        #[arg(value_parser = ["map", "run", "pack", "completions", "man"])]
+        /// The command, such as map or shm-send; folio itself by default
+        #[arg(value_parser = generate::COMMANDS)]
         command: Option<String>,
     },
 }
@@ -137,51 +147,6 @@ pub enum Output {
     Json,
     /// The mapped bytes themselves, and nothing else
     Raw,
-}
-
-/// Which pages are touched.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Touch {
-    /// None.
-    None,
-    /// The first one.
-    First,
-    /// Every one, in order.
-    All,
-    /// So many different ones, in no order. At least one.
-    Random(u64),
-}
-
-impl Touch {
-    /// How many of so many pages it means.
-    pub fn of(self, count: u64) -> u64 {
-        match self {
-            Self::None => 0,
-            Self::First => count.min(1),
-            Self::All => count,
-            Self::Random(some) => count.min(some),
-        }
-    }
-}
-
-impl FromStr for Touch {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        const EXPECTED: &str = "none, first, all, or random:N for N different pages, at least 1";
-        match text {
-            "none" => Ok(Self::None),
-            "first" => Ok(Self::First),
-            "all" => Ok(Self::All),
-            _ => {
-                let count = text.strip_prefix("random:").ok_or(EXPECTED)?;
-                match count.parse() {
-                    Ok(0) | Err(_) => Err(EXPECTED),
-                    Ok(count) => Ok(Self::Random(count)),
-                }
-            }
-        }
-    }
 }
 
 /// When the pages of a locked mapping are brought in.

@@ -20,6 +20,26 @@ pub fn completions(shell: Shell) -> Result<(), Failure> {
     print(&script)
 }
 
+/// Commands that have a man page, as `folio man` takes them.
+pub(crate) const COMMANDS: [&str; 16] = [
+    "map",
+    "run",
+    "pack",
+    "shm",
+    "shm-ls",
+    "shm-stat",
+    "shm-create",
+    "shm-cat",
+    "shm-write",
+    "shm-send",
+    "shm-recv",
+    "shm-tail",
+    "shm-rm",
+    "shm-gc",
+    "completions",
+    "man",
+];
+
 /// Writes a man page to standard output: folio(1), or that of a command, such as folio-map(1).
 ///
 /// # Errors
@@ -29,8 +49,9 @@ pub fn man(command: Option<&str>) -> Result<(), Failure> {
     folio.build();
     let page = match command {
         None => folio,
-        Some(name) => folio
-            .find_subcommand(name)
+        Some(name) => name
+            .split('-')
+            .try_fold(&folio, |command, name| command.find_subcommand(name))
             .ok_or_else(|| Failure::new(format!("cannot print a man page: no command {name}")))?
             .clone(),
     };

@@ -19,7 +19,8 @@
 //! 5. [`run`] looks at a program ([`program`]), has its library ready ([`preload`]), and becomes the
 //!    program ([`start`]).
 //! 6. [`pack`] packs a file into one that appears when it is finished ([`newfile`]).
-//! 7. A [`Failure`] is one line on standard error.
+//! 7. [`shm`] shows, fills and drains segments and channels in /dev/shm.
+//! 8. A [`Failure`] is one line on standard error.
 //!
 //! Standard output carries the result and nothing else; [`progress`] and failures go to standard
 //! error.
@@ -45,6 +46,7 @@ pub mod raw;
 pub mod report;
 pub mod run;
 mod runarguments;
+pub mod shm;
 pub mod size;
 pub mod source;
 pub mod start;
@@ -53,6 +55,7 @@ pub mod strip;
 pub mod table;
 pub mod terminal;
 pub mod touch;
+mod toucharguments;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -77,6 +80,7 @@ where
         Command::Map(map) => map::run(map, arguments.color),
         Command::Run(run) => run::run(run, arguments.color),
         Command::Pack(pack) => pack::run(pack, arguments.color),
+        Command::Shm(shm) => shm::run(shm, arguments.color),
         Command::Completions { shell } => generate::completions(*shell),
         Command::Man { command } => generate::man(command.as_deref()),
     };

@@ -9,10 +9,25 @@ use clap::CommandFactory;
 use common::run;
 use folio_cli::arguments::Arguments;
 
+/// Commands that have options.
+const PAGES: [&str; 10] = [
+    "map",
+    "run",
+    "pack",
+    "shm-ls",
+    "shm-stat",
+    "shm-create",
+    "shm-write",
+    "shm-send",
+    "shm-recv",
+    "shm-gc",
+];
+
 fn options(command: &str) -> Vec<String> {
     let mut folio = Arguments::command();
     folio.build();
-    let command = folio.find_subcommand(command).unwrap();
+    let mut parts = command.split('-');
+    let command = parts.try_fold(&folio, |command, part| command.find_subcommand(part)).unwrap();
     command.get_arguments().filter_map(|argument| argument.get_long()).map(String::from).collect()
 }
 
@@ -37,7 +52,7 @@ fn completions_know_every_option_and_are_valid_scripts() {
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let script = run(&["completions", shell]);
         assert_eq!((script.code, script.stderr.as_str()), (0, ""));
-        for option in options("map").into_iter().chain(options("run")).chain(options("pack")) {
+        for option in PAGES.into_iter().flat_map(options) {
             assert!(script.text().contains(&option), "{shell}: {option}");
         }
         if ["bash", "zsh", "fish"].contains(&shell)
@@ -66,12 +81,13 @@ fn bash_completes_options_and_their_values() {
     assert_eq!(options.trim(), "--beyond-end");
     assert_eq!(complete("folio map --advise will").unwrap().trim(), "will-need");
     assert_eq!(complete("folio run --on-fault s").unwrap().trim(), "stop");
+    assert_eq!(complete("folio shm recv --f").unwrap().trim(), "--follow");
     assert_eq!(complete("folio map --output j").unwrap().trim(), "json");
 }
 
 #[test]
 fn man_pages_have_every_option_and_render() {
-    for command in ["map", "run", "pack"] {
+    for command in PAGES {
         let page = run(&["man", command]);
         assert_eq!((page.code, page.stderr.as_str()), (0, ""));
         let source = page.text().replace("\\-", "-");
@@ -88,8 +104,9 @@ fn man_pages_have_every_option_and_render() {
         assert!(source.contains(part), "no {part} in {source}");
     }
     assert!(!source.contains("EXTRA") && !source.contains("v0."), "{source}");
-    for arguments in [&[][..], &["map"], &["run"], &["pack"], &["completions"], &["man"]] {
-        let page = run(&[&["man"], arguments].concat());
+    let others = ["shm", "shm-cat", "shm-tail", "shm-rm", "completions", "man"];
+    for command in PAGES.into_iter().chain(others).map(Some).chain([None]) {
+        let page = run(&[&["man"], command.as_slice()].concat());
         match accepts("man", &["-l", "-"], &page.stdout) {
             Some(rendered) => assert!(rendered.contains("DESCRIPTION"), "{rendered}"),
             None => common::skip("no man(1)"),

@@ -3,6 +3,7 @@
 
 pub mod programs;
 pub mod server;
+pub mod shm;
 
 use std::fs;
 use std::io::Write;

@@ -1,0 +1,162 @@
+//! What has a name in /dev/shm; and what is wrong with it, in the command's words.
+
+use folio_shm::{
+    Broadcast, ChannelOptions, Error, ErrorKind, Found, Kind, Segment, SegmentOptions,
+};
+
+use crate::failure::Failure;
+use crate::shm::arguments::OpenChannel;
+
+/// What is known of the segment of this name without opening it for writing.
+///
+/// # Errors
+/// That there is none, that it is not folio's, that this user may not read it, that it is spoilt.
+pub fn find(name: &str) -> Result<Found, Failure> {
+    let plain = name.strip_prefix('/').unwrap_or(name);
+    let found = folio_shm::list().map_err(|error| failure(&error))?;
+    if let Some(found) = found.into_iter().find(|found| found.name() == plain) {
+        return Ok(found);
+    }
+    Err(match trusting_anybody(Segment::options().read_only()).open(name) {
+        Err(error) => failure(&error),
+        // Made, or made whole, between the two looks.
+        Ok(_) => Failure::new(format!("cannot open /dev/shm/{plain}: it is being made: try again")),
+    })
+}
+
+/// The same, if it is a segment of bytes.
+///
+/// # Errors
+/// As [`find`], and that it is a channel.
+pub fn find_bytes(name: &str, operation: &str) -> Result<Found, Failure> {
+    let found = find(name)?;
+    let way_out = match found.kind() {
+        Kind::Queue => "it is a queue: folio shm send and recv pass messages through it",
+        Kind::Broadcast => "it is a broadcast: folio shm send and tail pass messages through it",
+        _ => return Ok(found),
+    };
+    Err(Failure::new(format!("cannot {operation} {}: {way_out}", found.path().display())))
+}
+
+/// Kinds of channels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Channel {
+    /// A queue.
+    Queue,
+    /// A broadcast.
+    Broadcast,
+}
+
+impl OpenChannel {
+    /// Which kind of channel has the name. With a layout of its own that is found out by trying.
+    ///
+    /// # Errors
+    /// As [`find`], and that it is no channel.
+    pub fn find(&self) -> Result<Channel, Failure> {
+        let found = find(&self.name)?;
+        match found.kind() {
+            Kind::Queue => return Ok(Channel::Queue),
+            Kind::Broadcast => return Ok(Channel::Broadcast),
+            _ => {}
+        }
+        if self.layout.is_none() {
+            let what = "it is no channel, or one with a layout of its own: name that (--layout), or move \
+                        bytes (folio shm cat, write)";
+            return Err(self.other("open", what));
+        }
+        match self.open(Broadcast::options()) {
+            Ok(_) => Ok(Channel::Broadcast),
+            // What is wrong with it is said when it is opened.
+            Err(_) => Ok(Channel::Queue),
+        }
+    }
+
+    /// Opens it.
+    ///
+    /// # Errors
+    /// That it may not be opened, or not be trusted.
+    pub fn open<C: folio_shm::Channel>(&self, options: ChannelOptions<C>) -> Result<C, Failure> {
+        let options = options.layout(self.layout.unwrap_or(0));
+        let options = match self.anybody {
+            true => options.segment(trusting_anybody),
+            false => options,
+        };
+        options.open(&self.name).map_err(|error| failure(&error))
+    }
+
+    /// A failure in one's own words.
+    pub fn other(&self, operation: &str, reason: &str) -> Failure {
+        let name = self.name.strip_prefix('/').unwrap_or(&self.name);
+        Failure::new(format!("cannot {operation} /dev/shm/{name}: {reason}"))
+    }
+}
+
+/// Options that take a segment whoever owns it, and whoever else may reach it.
+pub fn trusting_anybody(options: SegmentOptions) -> SegmentOptions {
+    options.owned_by_anybody().mode(0o777)
+}
+
+/// What the library failed with, options in the place of methods.
+pub fn failure(error: &Error) -> Failure {
+    let text = error.to_string();
+    let name = text.split_once("/dev/shm/").and_then(|(_, rest)| rest.split_once(": "));
+    let name = name.map_or("NAME", |(name, _)| name);
+    // The library's way out, and what it is here.
+    let ways = [
+        ("create() makes one", format!("folio shm create {name} makes one")),
+        (
+            "create() opens it, or unlink() it first",
+            format!("remove it first: folio shm rm {name}"),
+        ),
+        ("leave slashes out, or use file() for a path", "leave slashes out".into()),
+        ("ask its owner, or open it with read_only()", "ask its owner".into()),
+        ("growable() says how many", "create --grow says how many".into()),
+        (
+            "longest() says how many when the channel is made",
+            "create --longest says how many".into(),
+        ),
+        (
+            "another program, or another version of this one, made it",
+            "name its layout (--layout)".into(),
+        ),
+    ];
+    for (method, option) in ways {
+        if let Some(start) = text.strip_suffix(method) {
+            return Failure::new(format!("{start}{option}"));
+        }
+    }
+    let advice = match error.kind() {
+        ErrorKind::Owner | ErrorKind::Mode => "if that is meant, add --anybody",
+        ErrorKind::NoSpace if text.contains("(gc)") => {
+            "remove what nobody uses (folio shm gc), or have more: Docker's /dev/shm has 64 MB unless \
+             --shm-size says otherwise"
+        }
+        ErrorKind::Busy if text.ends_with("when it is made") => {
+            "wait until it leaves, or have more places: folio shm create --help"
+        }
+        _ => return Failure::new(text),
+    };
+    // What stands behind the reason.
+    let start = text.splitn(3, ": ").take(2).collect::<Vec<_>>().join(": ");
+    Failure::new(format!("{start}: {advice}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_method_of_the_library_is_a_way_out_here() {
+        let name = format!("folio-words-{}", std::process::id());
+        let missing = Segment::open(&name).unwrap_err();
+        assert_eq!(
+            failure(&missing).to_string(),
+            format!(
+                "cannot open /dev/shm/{name}: there is no segment of that name: folio shm create {name} \
+                 makes one"
+            )
+        );
+        let slash = Segment::open("a/b").unwrap_err();
+        assert!(failure(&slash).to_string().ends_with("have no slashes: leave slashes out"));
+    }
+}

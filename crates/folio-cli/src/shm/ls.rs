@@ -1,0 +1,133 @@
+//! `folio shm ls`, `gc` and `rm`: what is in /dev/shm, and removing it.
+
+use std::io::{self, Write};
+
+use clap::ColorChoice;
+use folio_shm::{Found, Segment, Usage};
+
+use crate::failure::Failure;
+use crate::shm::arguments::{Gc, Ls, Rm, ShmOutput};
+use crate::shm::find::{failure, find};
+use crate::shm::report::{SegmentReport, user_name};
+use crate::shm::users::Users;
+use crate::size::rounded;
+use crate::terminal::{self, BAD, STRONG, WEAK};
+
+/// Lists segments.
+///
+/// # Errors
+/// That /dev/shm cannot be read, or standard output not be written.
+pub fn run(arguments: &Ls, color: ColorChoice) -> Result<(), Failure> {
+    let found = folio_shm::list().map_err(|error| failure(&error))?;
+    print(&found, arguments.output, color)
+}
+
+/// Removes what dead processes left, and lists it.
+///
+/// # Errors
+/// As [`run`].
+pub fn gc(arguments: &Gc, color: ColorChoice) -> Result<(), Failure> {
+    let found = if arguments.dry_run {
+        let mut found = folio_shm::list().map_err(|error| failure(&error))?;
+        found.retain(|found| matches!(found.usage(), Usage::LeftOver | Usage::Unfinished));
+        found
+    } else {
+        folio_shm::gc().map_err(|error| failure(&error))?
+    };
+    print(&found, arguments.output, color)
+}
+
+/// Removes names, all that it can.
+///
+/// # Errors
+/// That of the first that could not be removed, and was folio's.
+pub fn remove(arguments: &Rm) -> Result<(), Failure> {
+    let mut first = Ok(());
+    for name in &arguments.names {
+        let removed = match find(name) {
+            Ok(_) => Segment::unlink(name).map_err(|error| failure(&error)),
+            Err(refused) => match spoilt(name) {
+                true => Segment::unlink(name).map_err(|error| failure(&error)),
+                false => Err(refused),
+            },
+        };
+        first = first.and(removed);
+    }
+    first
+}
+
+/// Whether it was a segment of folio's once, and is none that can be opened.
+fn spoilt(name: &str) -> bool {
+    use folio_shm::ErrorKind::{Scribbled, Truncated, Version};
+    let opened = super::find::trusting_anybody(Segment::options().read_only()).open(name);
+    opened.is_err_and(|error| matches!(error.kind(), Scribbled | Truncated | Version))
+}
+
+fn print(found: &[Found], output: ShmOutput, color: ColorChoice) -> Result<(), Failure> {
+    let users = Users::now();
+    let reports: Vec<_> = found.iter().map(|found| SegmentReport::of(found, &users)).collect();
+    let write = || {
+        let mut out = terminal::standard_output(color)?;
+        match output {
+            ShmOutput::Json => {
+                serde_json::to_writer_pretty(&mut out, &reports)?;
+                writeln!(out)?;
+            }
+            ShmOutput::Text => table(&mut out, &reports)?,
+        }
+        out.flush()
+    };
+    write().or_else(|error: io::Error| Failure::of_output(&error))
+}
+
+/// A row for each; nothing where there is none.
+fn table(out: &mut impl Write, reports: &[SegmentReport]) -> io::Result<()> {
+    if reports.is_empty() {
+        return Ok(());
+    }
+    const TITLES: [&str; 8] =
+        ["name", "kind", "size", "mode", "owner", "creator", "users", "state"];
+    let rows: Vec<[String; 8]> = reports
+        .iter()
+        .map(|report| {
+            [
+                terminal::printable(&report.name).into_owned(),
+                report.kind.into(),
+                rounded(report.payload_bytes),
+                report.mode.clone(),
+                user_name(report.user),
+                report.creator_text(),
+                report.users.len().to_string(),
+                report.state.into(),
+            ]
+        })
+        .collect();
+    let width = |column: usize| {
+        let cells = rows.iter().map(|row| row[column].chars().count());
+        cells.chain([TITLES[column].len()]).max().unwrap_or(0)
+    };
+    let widths: [usize; 8] = std::array::from_fn(width);
+    let mut line = |cells: &[&str], style_of: &dyn Fn(usize) -> anstyle::Style| {
+        for (column, cell) in cells.iter().enumerate() {
+            let (style, width) = (style_of(column), widths[column]);
+            // Numbers end, and words begin, in line. No spaces at the end of a line.
+            match column {
+                2 | 6 => write!(out, "{style}{cell:>width$}{style:#}  ")?,
+                7 => write!(out, "{style}{cell}{style:#}")?,
+                _ => write!(out, "{style}{cell:<width$}{style:#}  ")?,
+            }
+        }
+        writeln!(out)
+    };
+    line(&TITLES, &|_| WEAK)?;
+    for (row, report) in rows.iter().zip(reports) {
+        let is_left = matches!(report.state, "left-over" | "unfinished");
+        let cells: [&str; 8] = std::array::from_fn(|column| row[column].as_str());
+        line(&cells, &|column| match column {
+            0 => STRONG,
+            7 if is_left => BAD,
+            _ => anstyle::Style::new(),
+        })?;
+    }
+    Ok(())
+}

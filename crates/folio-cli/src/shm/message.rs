@@ -1,0 +1,76 @@
+//! A message as it is written to standard output: a line, JSON, or its bytes.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+use crate::shm::arguments::MessageOutput;
+
+/// A message, as `docs/command.md` documents it.
+#[derive(Debug, Serialize)]
+struct MessageReport<'a> {
+    length_bytes: usize,
+    /// If it is text.
+    text: Option<&'a str>,
+    /// Two hexadecimal digits each.
+    bytes: String,
+    /// Messages that were lost before this one.
+    lost: u64,
+}
+
+/// Writes a message that came after so many were lost.
+///
+/// # Errors
+/// What the writer fails with.
+pub fn write(
+    out: &mut impl Write,
+    message: &[u8],
+    lost: u64,
+    output: MessageOutput,
+) -> io::Result<()> {
+    match output {
+        MessageOutput::Raw => out.write_all(message),
+        MessageOutput::Text => writeln!(out, "{}", line(message)),
+        MessageOutput::Json => {
+            let bytes = message.iter().map(|byte| format!("{byte:02x}")).collect();
+            let text = std::str::from_utf8(message).ok();
+            let report = MessageReport { length_bytes: message.len(), text, bytes, lost };
+            serde_json::to_writer(&mut *out, &report)?;
+            writeln!(out)
+        }
+    }
+}
+
+/// A message on one line, whatever is in it: characters that would end the line or move the cursor, but
+/// for tabs, and bytes that are no text are escaped.
+fn line(message: &[u8]) -> String {
+    let mut line = String::new();
+    for chunk in message.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            match c.is_control() && c != '\t' {
+                true => line.extend(c.escape_default()),
+                false => line.push(c),
+            }
+        }
+        line.extend(chunk.invalid().iter().map(|byte| format!("\\x{byte:02x}")));
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_one_line_whatever_is_in_it() {
+        for (message, expected) in [
+            (&b"plain\ttext"[..], "plain\ttext"),
+            (b"two\nlines\r", "two\\nlines\\r"),
+            (b"\x1b[31m\xff\xfe", "\\u{1b}[31m\\xff\\xfe"),
+            ("µ".as_bytes(), "µ"),
+            (b"", ""),
+        ] {
+            assert_eq!(line(message), expected);
+        }
+    }
+}
