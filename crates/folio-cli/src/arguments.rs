@@ -21,6 +21,7 @@ use folio::{HugePage, Protection};
 use rustix::param::page_size;
 
 use crate::generate;
+pub use crate::ipc::arguments::Compare;
 pub use crate::namedadvice::NamedAdvice;
 use crate::packarguments::PACK_NOTES;
 pub use crate::packarguments::{Pack, PackOutput};
@@ -122,6 +123,9 @@ pub enum Command {
     /// of messages. NAME is that of a file in /dev/shm.
     #[command(after_help = SHM_NOTES)]
     Shm(Shm),
+
+    /// Compare folio with others, on this machine
+    Compare(Compare),
 
     /// Print a shell's completion script
     Completions {

@@ -21,7 +21,7 @@ pub fn completions(shell: Shell) -> Result<(), Failure> {
 }
 
 /// Commands that have a man page, as `folio man` takes them.
-pub(crate) const COMMANDS: [&str; 16] = [
+pub(crate) const COMMANDS: [&str; 18] = [
     "map",
     "run",
     "pack",
@@ -36,6 +36,8 @@ pub(crate) const COMMANDS: [&str; 16] = [
     "shm-tail",
     "shm-rm",
     "shm-gc",
+    "compare",
+    "compare-ipc",
     "completions",
     "man",
 ];

@@ -20,7 +20,8 @@
 //!    program ([`start`]).
 //! 6. [`pack`] packs a file into one that appears when it is finished ([`newfile`]).
 //! 7. [`shm`] shows, fills and drains segments and channels in /dev/shm.
-//! 8. A [`Failure`] is one line on standard error.
+//! 8. [`ipc`] measures ways between processes.
+//! 9. A [`Failure`] is one line on standard error.
 //!
 //! Standard output carries the result and nothing else; [`progress`] and failures go to standard
 //! error.
@@ -29,6 +30,7 @@ pub mod arguments;
 pub mod failure;
 pub mod generate;
 pub mod hex;
+pub mod ipc;
 pub mod map;
 mod namedadvice;
 pub mod newfile;
@@ -81,6 +83,7 @@ where
         Command::Run(run) => run::run(run, arguments.color),
         Command::Pack(pack) => pack::run(pack, arguments.color),
         Command::Shm(shm) => shm::run(shm, arguments.color),
+        Command::Compare(compare) => ipc::run(compare, arguments.color),
         Command::Completions { shell } => generate::completions(*shell),
         Command::Man { command } => generate::man(command.as_deref()),
     };

@@ -24,6 +24,8 @@ pub enum Unit {
     Bytes,
     /// Pages.
     Pages,
+    /// Measurements.
+    Measurements,
 }
 
 /// Runs `work`, which counts in the number it is given up to `total`, and shows how far it is if
@@ -61,6 +63,7 @@ fn counts(unit: Unit, done: u64, total: u64, rate: &Rate) -> String {
     let counts = match unit {
         Unit::Bytes => format!("{} of {}", rounded(done), rounded(total)),
         Unit::Pages => format!("{} of {} pages", grouped(done), grouped(total)),
+        Unit::Measurements => format!("{} of {} measurements", grouped(done), grouped(total)),
     };
     if done == 0 {
         return counts;
@@ -68,7 +71,7 @@ fn counts(unit: Unit, done: u64, total: u64, rate: &Rate) -> String {
     let left = HumanDuration(rate.left);
     match unit {
         Unit::Bytes => format!("{counts}, {}/s, {left:#} left", rounded(rate.per_second as u64)),
-        Unit::Pages => format!("{counts}, {left:#} left"),
+        Unit::Pages | Unit::Measurements => format!("{counts}, {left:#} left"),
     }
 }
 

@@ -10,7 +10,7 @@ use common::run;
 use folio_cli::arguments::Arguments;
 
 /// Commands that have options.
-const PAGES: [&str; 10] = [
+const PAGES: [&str; 11] = [
     "map",
     "run",
     "pack",
@@ -21,6 +21,7 @@ const PAGES: [&str; 10] = [
     "shm-send",
     "shm-recv",
     "shm-gc",
+    "compare-ipc",
 ];
 
 fn options(command: &str) -> Vec<String> {
@@ -81,6 +82,7 @@ fn bash_completes_options_and_their_values() {
     assert_eq!(options.trim(), "--beyond-end");
     assert_eq!(complete("folio map --advise will").unwrap().trim(), "will-need");
     assert_eq!(complete("folio run --on-fault s").unwrap().trim(), "stop");
+    assert_eq!(complete("folio compare ipc --q").unwrap().trim(), "--quick");
     assert_eq!(complete("folio shm recv --f").unwrap().trim(), "--follow");
     assert_eq!(complete("folio map --output j").unwrap().trim(), "json");
 }
@@ -104,7 +106,7 @@ fn man_pages_have_every_option_and_render() {
         assert!(source.contains(part), "no {part} in {source}");
     }
     assert!(!source.contains("EXTRA") && !source.contains("v0."), "{source}");
-    let others = ["shm", "shm-cat", "shm-tail", "shm-rm", "completions", "man"];
+    let others = ["compare", "shm", "shm-cat", "shm-tail", "shm-rm", "completions", "man"];
     for command in PAGES.into_iter().chain(others).map(Some).chain([None]) {
         let page = run(&[&["man"], command.as_slice()].concat());
         match accepts("man", &["-l", "-"], &page.stdout) {
