@@ -274,7 +274,7 @@ pub struct Map {
     pub output: Output,
 }
 
-fn parse_length(text: &str) -> Result<usize, size::ParseSizeError> {
+pub(crate) fn parse_length(text: &str) -> Result<usize, size::ParseSizeError> {
     usize::try_from(size::parse(text)?).map_err(|_| size::ParseSizeError::TooLarge)
 }
 

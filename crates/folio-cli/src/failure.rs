@@ -110,14 +110,19 @@ impl Failure {
         if error.kind() == io::ErrorKind::BrokenPipe {
             return Ok(());
         }
-        let text = error.to_string();
-        let words = text.split(" (os error").next().unwrap_or_default();
+        let words = words(error);
         let way_out = match error.kind() {
             io::ErrorKind::StorageFull => "free some space, or write it elsewhere",
             _ => "write it elsewhere",
         };
         Err(Self::new(format!("cannot write to standard output: {words}: {way_out}")))
     }
+}
+
+/// What the system says of an error, without its number.
+pub(crate) fn words(error: &io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error").next().unwrap_or_default().to_owned()
 }
 
 impl fmt::Display for Failure {

@@ -10,7 +10,7 @@ use clap::ColorChoice;
 use folio_store_zstd::{Format, Packed, format::HEAD_BYTES};
 use serde::Serialize;
 
-use crate::failure::Failure;
+use crate::failure::{Failure, words};
 use crate::newfile::NewFile;
 use crate::packarguments::{Pack, PackOutput};
 use crate::progress::{self, Unit};
@@ -153,11 +153,6 @@ fn reason(error: &folio_store::Error) -> String {
     let text = error.to_string();
     let start = format!("cannot {} {}: ", error.operation(), error.store());
     text.strip_prefix(&start).unwrap_or(&text).to_owned()
-}
-
-fn words(error: &io::Error) -> String {
-    let text = error.to_string();
-    text.split(" (os error").next().unwrap_or_default().to_owned()
 }
 
 fn write(report: &Report, output: PackOutput, color: ColorChoice) -> io::Result<()> {

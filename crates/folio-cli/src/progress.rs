@@ -112,5 +112,7 @@ mod tests {
         let moved = counts(Unit::Bytes, 1 << 20, 2 << 30, &rate);
         assert_eq!(moved, "1 MiB of 2 GiB, 1.5 MiB/s, 50s left");
         assert_eq!(counts(Unit::Pages, 1234, 5000, &rate), "1,234 of 5,000 pages, 50s left");
+        let counts = counts(Unit::Measurements, 12, 147, &rate);
+        assert_eq!(counts, "12 of 147 measurements, 50s left");
     }
 }

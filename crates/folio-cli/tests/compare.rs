@@ -47,7 +47,7 @@ fn ways_are_measured_drawn_and_shown() {
     let svg = std::fs::read_to_string(svg).unwrap();
     assert!(svg.starts_with("<svg xmlns") && svg.ends_with("</svg>\n"), "{svg}");
 
-    let shown = run(&["compare", "ipc", "--quick"]);
+    let shown = run(&["compare", "ipc", "--quick", "--anywhere"]);
     assert_eq!((shown.code, shown.stderr.as_str()), (0, ""));
     for way in WAYS {
         assert_eq!(svg.matches(&format!(">{way}</text>")).count(), 3, "{way} in {svg}");
@@ -74,7 +74,7 @@ fn arguments_that_make_no_sense_are_usage_errors() {
     for arguments in [&["compare"][..], &["compare", "x"], &["compare", "ipc", "x"]] {
         assert_eq!(run(arguments).code, 2, "{arguments:?}");
     }
-    let ran = other_process("pigeon 64 0");
+    let ran = other_process("pigeon 64 0 -");
     assert_eq!(ran.code, 1);
     assert!(ran.line().contains("FOLIO_COMPARE_PEER says \"pigeon"), "{}", ran.line());
 }
@@ -86,7 +86,7 @@ fn other_process(part: &str) -> Ran {
 #[test]
 fn the_other_process_ends_with_its_end_of_the_way() {
     // Standard input is at its end.
-    let ran = other_process("pipe 64 0");
+    let ran = other_process("pipe 64 0 -");
     assert_eq!((ran.code, ran.stdout.len()), (1, 64));
     assert!(ran.line().contains("the other process"), "{}", ran.line());
 }

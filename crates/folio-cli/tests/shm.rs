@@ -222,6 +222,44 @@ fn a_segment_that_more_may_reach_is_written_to_if_that_is_meant() {
 }
 
 #[test]
+fn segments_of_another_user_are_refused_as_their_modes_and_trust_ask() {
+    use std::os::unix::process::CommandExt;
+
+    const NOBODY: u32 = 65_534;
+    if !is_root() {
+        return common::skip("to be another user takes root");
+    }
+    let (secret, open) = (Name::new(), Name::new());
+    shm(&["create", &secret, "--size", "10"]);
+    shm(&["create", &open, "--queue", "--mode", "666"]);
+    let run = |arguments: &[&str]| {
+        let output = folio(&[&["shm"], arguments].concat()).uid(NOBODY).gid(NOBODY).output();
+        output.map(Ran::from)
+    };
+    if let Err(error) = run(&["ls"]) {
+        return common::skip(format_args!("another user cannot start the command: {error}"));
+    }
+    let cases: [(&[&str], &[&str]); 4] = [
+        (&["cat", &secret], &["does not permit it to this user", "ask its owner"]),
+        (&["rm", &secret], &["does not permit it to this user"]),
+        (&["rm", &open], &["only its owner may remove it", "ask its owner"]),
+        (&["send", &open, "x"], &["belongs to user 0", "if that is meant, add --anybody"]),
+    ];
+    for (arguments, parts) in cases {
+        let ran = run(arguments).unwrap();
+        assert_eq!((ran.code, ran.stdout.len()), (1, 0), "{arguments:?}: {ran:?}");
+        for part in parts {
+            assert!(ran.line().contains(part), "{part:?} is not in {}", ran.line());
+        }
+    }
+    assert_eq!(run(&["send", &open, "x", "--anybody"]).unwrap().code, 0);
+    let listed = run(&["ls", "--output", "json"]).unwrap().json();
+    let names: Vec<_> =
+        listed.as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap()).collect();
+    assert!(names.contains(&&*open) && !names.contains(&&*secret), "{names:?}");
+}
+
+#[test]
 fn a_full_dev_shm_is_an_error_when_it_is_made() {
     if !is_root() {
         return common::skip("mounting a small /dev/shm takes root");

@@ -53,6 +53,10 @@ pub struct Ipc {
     #[arg(short, long)]
     pub quick: bool,
 
+    /// Let the scheduler choose where the processes run, and not keep each on a processor of its own
+    #[arg(long)]
+    pub anywhere: bool,
+
     /// Draw the figures into this file too
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub svg: Option<PathBuf>,

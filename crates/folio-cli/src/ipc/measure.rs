@@ -2,13 +2,15 @@
 
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
 
-use crate::failure::Failure;
+use crate::failure::{Failure, words};
 use crate::ipc::payload::{ECHO, END};
 use crate::ipc::peer::Peer;
+use crate::ipc::place::{self, Kept};
 use crate::ipc::report::{Figures, Report, Row};
 use crate::ipc::transport::{Transport, Way};
 use crate::progress::{self, Unit};
@@ -29,11 +31,15 @@ const BATCH_BYTES: usize = 64 << 10;
 ///
 /// # Errors
 /// That this program cannot be started again, and that a message arrived changed.
-pub fn all(is_quick: bool) -> Result<Report, Failure> {
+pub fn all(is_quick: bool, is_anywhere: bool) -> Result<Report, Failure> {
     let (rounds, time) = match is_quick {
         true => (3, Duration::from_millis(15)),
         false => (7, Duration::from_millis(60)),
     };
+    let processors = thread::available_parallelism().map_or(1, usize::from);
+    let cpus = if is_anywhere { None } else { place::two() };
+    let _kept = cpus.and_then(|[ours, _]| Kept::on(ours));
+    let peers = cpus.map(|[_, peers]| peers);
     let ways = Way::value_variants();
     let mut measured: Vec<Vec<Vec<Figures>>> = vec![vec![Vec::new(); SIZES.len()]; ways.len()];
     let mut lacking: Vec<Option<String>> = vec![None; ways.len()];
@@ -43,7 +49,7 @@ pub fn all(is_quick: bool) -> Result<Report, Failure> {
             for (at, size) in SIZES.into_iter().enumerate() {
                 for (index, way) in ways.iter().enumerate() {
                     if lacking[index].is_none() {
-                        match once(*way, size, time) {
+                        match once(*way, size, time, peers) {
                             Ok(figures) => measured[index][at].push(figures),
                             Err(error) if error.kind() == io::ErrorKind::InvalidData => {
                                 return Err(Failure::new(format!(
@@ -72,17 +78,13 @@ pub fn all(is_quick: bool) -> Result<Report, Failure> {
         },
         lacking,
     });
-    Ok(Report::of(rows.collect(), rounds))
+    Ok(Report::of(rows.collect(), rounds, processors, cpus.is_some()))
 }
 
-fn words(error: &io::Error) -> String {
-    error.to_string().split(" (os error").next().unwrap_or_default().to_owned()
-}
-
-fn once(way: Way, size: usize, time: Duration) -> io::Result<Figures> {
+fn once(way: Way, size: usize, time: Duration, cpu: Option<usize>) -> io::Result<Figures> {
     let (mut transport, ends) = way.make(size)?;
     let transport = transport.as_mut();
-    let _peer = Peer::start(way, size, ends)?;
+    let _peer = Peer::start(way, size, ends, cpu)?;
     // It is there.
     transport.recv()?;
     let mut there_and_back = latencies(transport, time)?;

@@ -2,6 +2,7 @@
 //!
 //! 1. [`measure`] takes each [`transport`] in turn, at each size, in several rounds. For each it starts
 //!    this command again as the other process ([`peer`]), which echoes what is marked so.
+//!    Each has a processor ([`place`]).
 //! 2. The transports: [`queue`], [`stream`] (pipe and socket), [`packet`], [`messagequeue`], [`sysv`].
 //!    Each sends and receives messages of one size, whose [`payload`] is written and verified.
 //! 3. [`report`] has the medians, and is the JSON; [`text`] writes it for people, [`svg`] draws it.
@@ -12,6 +13,7 @@ pub mod messagequeue;
 pub mod packet;
 pub mod payload;
 pub mod peer;
+mod place;
 pub mod queue;
 pub mod report;
 pub mod stream;
@@ -25,7 +27,7 @@ use std::path::Path;
 
 use clap::ColorChoice;
 
-use crate::failure::Failure;
+use crate::failure::{Failure, words};
 use crate::newfile::NewFile;
 use crate::terminal;
 use arguments::{Compare, CompareCommand, CompareOutput, Ipc};
@@ -43,7 +45,7 @@ pub fn run(arguments: &Compare, color: ColorChoice) -> Result<(), Failure> {
     }
     // Before anything is measured, lest that was for nothing.
     let drawing = ipc.svg.as_ref().map(|path| Drawing::create(path)).transpose()?;
-    let report = measure::all(ipc.quick)?;
+    let report = measure::all(ipc.quick, ipc.anywhere)?;
     if let Some(drawing) = drawing {
         drawing.finish(&svg::draw(&report))?;
     }
@@ -69,9 +71,7 @@ impl<'a> Drawing<'a> {
     }
 
     fn failed(path: &Path, error: &io::Error) -> Failure {
-        let text = error.to_string();
-        let words = text.split(" (os error").next().unwrap_or_default();
-        let path = path.display();
+        let (path, words) = (path.display(), words(error));
         Failure::new(format!("cannot write {path}: {words}: write it elsewhere (--svg)"))
     }
 }

@@ -13,6 +13,8 @@ pub struct Report {
     pub rounds: usize,
     /// Processors that the two processes had.
     pub processors: usize,
+    /// Whether each process had one of its own.
+    pub is_pinned: bool,
     /// The kernel.
     pub kernel: String,
     /// A row for each way.
@@ -68,10 +70,22 @@ pub struct Properties {
 
 impl Report {
     /// Of the rows.
-    pub fn of(ways: Vec<Row>, rounds: usize) -> Self {
-        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    pub fn of(ways: Vec<Row>, rounds: usize, processors: usize, is_pinned: bool) -> Self {
         let kernel = rustix::system::uname().release().to_string_lossy().into_owned();
-        Self { rounds, processors, kernel, ways, properties: properties() }
+        Self { rounds, processors, is_pinned, kernel, ways, properties: properties() }
+    }
+
+    /// How they were made, in words.
+    pub fn note(&self) -> String {
+        let Self { rounds, kernel, .. } = self;
+        let processors = match (self.processors, self.is_pinned) {
+            (1, _) => "1 processor".to_owned(),
+            (count, true) => format!("{count} processors, each process on its own"),
+            (count, false) => format!("{count} processors"),
+        };
+        format!(
+            "Medians of {rounds} rounds, {processors}, Linux {kernel}; payload written and verified."
+        )
     }
 
     /// The figures of a way at the size of this index.

@@ -11,7 +11,7 @@ const LEFT: f64 = 170.0;
 const LONGEST: f64 = 470.0;
 const BAR: f64 = 18.0;
 const STEP: f64 = 26.0;
-const TITLE: f64 = 44.0;
+const TITLE: f64 = 54.0;
 
 struct Chart {
     title: &'static str,
@@ -41,6 +41,46 @@ const CHARTS: [Chart; 3] = [
     },
 ];
 
+/// Whole powers of ten, among which values lie.
+struct Scale {
+    lowest: i32,
+    highest: i32,
+}
+
+impl Scale {
+    fn of(values: &[f64]) -> Self {
+        let values = || values.iter().copied().filter(|value| *value > 0.0);
+        let least = values().fold(f64::INFINITY, f64::min);
+        let most = values().fold(0.0, f64::max);
+        if most == 0.0 {
+            return Self { lowest: 0, highest: 1 };
+        }
+        // No bar is so short that it cannot be seen.
+        let lowest = (least / 1.5).log10().floor() as i32;
+        Self { lowest, highest: (most.log10().ceil() as i32).max(lowest + 1) }
+    }
+
+    fn length(&self, value: f64) -> f64 {
+        let span = f64::from(self.highest - self.lowest);
+        LONGEST * (value.max(1e-9).log10() - f64::from(self.lowest)).clamp(0.0, span) / span
+    }
+
+    /// A line at each power of ten, with what it stands for.
+    fn grid(&self, svg: &mut String, top: f64, height: f64, show: fn(f64) -> String) {
+        for power in self.lowest..=self.highest {
+            let value = 10f64.powi(power);
+            let (x, bottom) = (LEFT + self.length(value), top + height - 8.0);
+            let _ = writeln!(
+                svg,
+                "<line x1=\"{x:.1}\" y1=\"{top:.1}\" x2=\"{x:.1}\" y2=\"{bottom:.1}\" \
+                 stroke=\"#dddddd\"/>"
+            );
+            let style = "text-anchor=\"middle\" font-size=\"10\" fill=\"#777777\"";
+            text(svg, x, top - 5.0, style, &whole(&show(value)));
+        }
+    }
+}
+
 /// Draws it, as SVG 1.1.
 pub fn draw(report: &Report) -> String {
     let height = CHARTS.len() as f64 * (TITLE + STEP * report.ways.len() as f64) + 40.0;
@@ -53,15 +93,10 @@ pub fn draw(report: &Report) -> String {
     for chart in &CHARTS {
         let value = |way: &str| report.figures(way, chart.size).map(chart.figure);
         let values: Vec<f64> = report.ways.iter().filter_map(|row| value(row.way)).collect();
-        let least = values.iter().copied().fold(f64::INFINITY, f64::min).max(1e-9);
-        let most = values.iter().copied().fold(least, f64::max);
-        // The shortest bar has a tenth of the length.
-        let length = |value: f64| match most > least {
-            true => LONGEST * (0.1 + 0.9 * (value / least).ln() / (most / least).ln()),
-            false => LONGEST,
-        };
-        text(&mut svg, 16.0, top + 28.0, "font-weight=\"bold\" fill=\"#222222\"", chart.title);
+        let scale = Scale::of(&values);
+        text(&mut svg, 16.0, top + 26.0, "font-weight=\"bold\" fill=\"#222222\"", chart.title);
         top += TITLE;
+        scale.grid(&mut svg, top, STEP * report.ways.len() as f64, chart.show);
         for row in &report.ways {
             let middle = top + BAR / 2.0 + 5.0;
             let label = "text-anchor=\"end\" fill=\"#222222\"";
@@ -69,7 +104,7 @@ pub fn draw(report: &Report) -> String {
             let color = if row.way.starts_with("folio") { "#0b6e99" } else { "#b8bec6" };
             match value(row.way) {
                 Some(value) => {
-                    let length = length(value);
+                    let length = scale.length(value);
                     let _ = writeln!(
                         svg,
                         "<rect x=\"{LEFT}\" y=\"{top:.0}\" width=\"{length:.1}\" height=\"{BAR}\" \
@@ -83,14 +118,15 @@ pub fn draw(report: &Report) -> String {
             top += STEP;
         }
     }
-    let Report { rounds, processors, kernel, .. } = report;
-    let note = format!(
-        "Logarithmic scales. Medians of {rounds} rounds, {processors} processors, Linux {kernel}; payload \
-         written and verified."
-    );
+    let note = format!("Logarithmic scales. {}", report.note());
     text(&mut svg, 16.0, top + 24.0, "font-size=\"11\" fill=\"#777777\"", &note);
     svg.push_str("</svg>\n");
     svg
+}
+
+/// A figure of three digits that is a power of ten, with no more digits than that takes.
+fn whole(figure: &str) -> String {
+    figure.replace(".00", "").replace(".0 ", " ").replace(".0/", "/")
 }
 
 fn text(svg: &mut String, x: f64, y: f64, style: &str, text: &str) {

@@ -53,12 +53,8 @@ pub fn write(out: &mut impl Write, report: &Report) -> io::Result<()> {
         writeln!(out)?;
     }
     table(out, report)?;
-    let (rounds, processors, kernel) = (report.rounds, report.processors, &report.kernel);
-    let note = format!(
-        "Medians of {rounds} rounds, {processors} processors, Linux {kernel}; payload written and verified."
-    );
     writeln!(out)?;
-    wrap(&note, WIDTH).iter().try_for_each(|line| writeln!(out, "{WEAK}{line}{WEAK:#}"))
+    wrap(&report.note(), WIDTH).iter().try_for_each(|line| writeln!(out, "{WEAK}{line}{WEAK:#}"))
 }
 
 /// What the kinds are like, with their figures.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use crate::size;
+use crate::arguments::parse_length;
 
 /// What stands below the commands in its help.
 pub(crate) const SHM_NOTES: &str = "\
@@ -128,12 +128,12 @@ pub struct Create {
     pub layout: Option<u64>,
 
     /// Bytes of payload
-    #[arg(short, long, value_name = "SIZE", value_parser = parse_size)]
+    #[arg(short, long, value_name = "SIZE", value_parser = parse_length)]
     #[arg(help_heading = "A segment", required_unless_present_any = ["queue", "broadcast"])]
     pub size: Option<usize>,
 
     /// Bytes to which the payload can grow
-    #[arg(long, value_name = "SIZE", value_parser = parse_size, help_heading = "A segment")]
+    #[arg(long, value_name = "SIZE", value_parser = parse_length, help_heading = "A segment")]
     #[arg(requires = "size")]
     pub grow: Option<usize>,
 
@@ -146,12 +146,12 @@ pub struct Create {
     pub broadcast: bool,
 
     /// Bytes of the longest message [default: 64K]
-    #[arg(long, value_name = "SIZE", value_parser = parse_size, help_heading = "A channel")]
+    #[arg(long, value_name = "SIZE", value_parser = parse_length, help_heading = "A channel")]
     #[arg(conflicts_with = "size")]
     pub longest: Option<usize>,
 
     /// Bytes for messages that have not been received, for each sender [default: 4M]
-    #[arg(long, value_name = "SIZE", value_parser = parse_size, help_heading = "A channel")]
+    #[arg(long, value_name = "SIZE", value_parser = parse_length, help_heading = "A channel")]
     #[arg(conflicts_with = "size")]
     pub bytes: Option<usize>,
 
@@ -182,11 +182,11 @@ pub struct Cat {
     pub name: String,
 
     /// First byte to write, in the payload
-    #[arg(short, long, value_name = "SIZE", value_parser = parse_size, default_value = "0")]
+    #[arg(short, long, value_name = "SIZE", value_parser = parse_length, default_value = "0")]
     pub offset: usize,
 
     /// Bytes to write [default: the rest]
-    #[arg(short, long, value_name = "SIZE", value_parser = parse_size)]
+    #[arg(short, long, value_name = "SIZE", value_parser = parse_length)]
     pub length: Option<usize>,
 }
 
@@ -197,7 +197,7 @@ pub struct Write {
     pub name: String,
 
     /// Where the first byte goes, in the payload
-    #[arg(short, long, value_name = "SIZE", value_parser = parse_size, default_value = "0")]
+    #[arg(short, long, value_name = "SIZE", value_parser = parse_length, default_value = "0")]
     pub offset: usize,
 
     /// Trust it whoever owns it, and whoever else may reach it
@@ -295,10 +295,6 @@ pub struct Gc {
     /// text for people, json for programs
     #[arg(long, value_name = "FORMAT", default_value = "text", hide_possible_values = true)]
     pub output: ShmOutput,
-}
-
-fn parse_size(text: &str) -> Result<usize, size::ParseSizeError> {
-    usize::try_from(size::parse(text)?).map_err(|_| size::ParseSizeError::TooLarge)
 }
 
 fn parse_mode(text: &str) -> Result<u32, &'static str> {

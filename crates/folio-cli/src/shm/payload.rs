@@ -4,7 +4,7 @@ use std::io::{self, Read, Write as _};
 
 use folio_shm::{Found, Segment, SegmentOptions};
 
-use crate::failure::Failure;
+use crate::failure::{Failure, words};
 use crate::shm::arguments::{Cat, Write};
 use crate::shm::find::{failure, find, find_bytes, trusting_anybody};
 use crate::size::grouped;
@@ -31,8 +31,10 @@ pub fn cat(arguments: &Cat) -> Result<(), Failure> {
     })?;
     let end = start + arguments.length.unwrap_or(rest).min(rest);
     let mut buffer = vec![0; BUFFER_BYTES.min(end - start)];
-    let mut out = terminal::standard_output_file()
-        .or_else(|error| Failure::of_output(&error).and(Err(no_output())))?;
+    let mut out = match terminal::standard_output_file() {
+        Ok(out) => out,
+        Err(error) => return Failure::of_output(&error),
+    };
     let mut at = start;
     while at < end {
         let part = &mut buffer[..BUFFER_BYTES.min(end - at)];
@@ -43,10 +45,6 @@ pub fn cat(arguments: &Cat) -> Result<(), Failure> {
         at += part.len();
     }
     Ok(())
-}
-
-fn no_output() -> Failure {
-    Failure::new("cannot write to standard output: it is closed: write it elsewhere")
 }
 
 /// Writes standard input to the payload, piece by piece as it comes.
@@ -68,8 +66,7 @@ pub fn write(arguments: &Write) -> Result<(), Failure> {
             Ok(count) => count,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) => {
-                let text = error.to_string();
-                let words = text.split(" (os error").next().unwrap_or_default();
+                let words = words(&error);
                 return Err(Failure::new(format!("cannot read standard input: {words}")));
             }
         };

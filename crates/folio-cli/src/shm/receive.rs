@@ -1,6 +1,6 @@
 //! `folio shm recv` and `tail`: messages out of a queue, and of a broadcast.
 
-use std::io::Write;
+use std::io::{self, Write as _};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -17,6 +17,12 @@ use crate::terminal::{self, Out, WEAK};
 /// How often it is looked whether a new sender has come, where the last has left.
 const ROUNDS: Duration = Duration::from_millis(10);
 
+/// Whether a message was written to standard output.
+type Written = io::Result<()>;
+
+/// Writes a message, before which so many were lost.
+type Write<'a> = &'a mut dyn FnMut(&[u8], u64) -> Written;
+
 /// Where messages come from.
 trait Inlet {
     /// Writes the next message, if it comes before the deadline; none, if there is none now and `wait`
@@ -25,8 +31,8 @@ trait Inlet {
         &mut self,
         wait: bool,
         deadline: Option<Instant>,
-        write: &mut dyn FnMut(&[u8], u64) -> std::io::Result<()>,
-    ) -> Result<Option<std::io::Result<()>>>;
+        write: Write<'_>,
+    ) -> Result<Option<Written>>;
 }
 
 impl Inlet for Receiver {
@@ -34,8 +40,8 @@ impl Inlet for Receiver {
         &mut self,
         wait: bool,
         deadline: Option<Instant>,
-        write: &mut dyn FnMut(&[u8], u64) -> std::io::Result<()>,
-    ) -> Result<Option<std::io::Result<()>>> {
+        write: Write<'_>,
+    ) -> Result<Option<Written>> {
         let message = match (wait, deadline) {
             (false, _) => match self.try_recv()? {
                 Some(message) => message,
@@ -55,8 +61,8 @@ impl Inlet for Subscriber {
         &mut self,
         wait: bool,
         deadline: Option<Instant>,
-        write: &mut dyn FnMut(&[u8], u64) -> std::io::Result<()>,
-    ) -> Result<Option<std::io::Result<()>>> {
+        write: Write<'_>,
+    ) -> Result<Option<Written>> {
         let mut message = Vec::new();
         let lost = match (wait, deadline) {
             (false, _) => match self.try_recv(&mut message)? {
@@ -152,7 +158,7 @@ fn attempt(
     out: &mut Out,
     output: MessageOutput,
     color: ColorChoice,
-) -> Result<Option<std::io::Result<()>>> {
+) -> Result<Option<Written>> {
     inlet.next(wait, deadline, &mut |bytes, lost| {
         if lost > 0 && output != MessageOutput::Json {
             out.flush()?;

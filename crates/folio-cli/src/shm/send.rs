@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use folio_shm::{Broadcast, Publisher, Queue, Result, Sender};
 
-use crate::failure::Failure;
+use crate::failure::{Failure, words};
 use crate::shm::arguments::Send;
 use crate::shm::find::{Channel, failure};
 
@@ -50,11 +50,8 @@ pub fn run(arguments: &Send) -> std::result::Result<(), Failure> {
         return arguments.messages.iter().try_for_each(|message| send(message.as_bytes()));
     }
     let mut input = io::stdin().lock();
-    let unreadable = |error: io::Error| {
-        let text = error.to_string();
-        let words = text.split(" (os error").next().unwrap_or_default();
-        Failure::new(format!("cannot read standard input: {words}"))
-    };
+    let unreadable =
+        |error: io::Error| Failure::new(format!("cannot read standard input: {}", words(&error)));
     let mut message = Vec::new();
     if arguments.whole {
         input.read_to_end(&mut message).map_err(unreadable)?;
