@@ -53,9 +53,9 @@ pub enum Usage {
 pub enum Kind {
     /// Bytes.
     Segment,
-    /// A [`Queue`](crate::Queue).
+    /// A [`Queue`].
     Queue,
-    /// A [`Broadcast`](crate::Broadcast).
+    /// A [`Broadcast`].
     Broadcast,
 }
 
