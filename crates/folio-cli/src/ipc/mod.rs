@@ -2,7 +2,7 @@
 //!
 //! 1. [`measure`] takes each [`transport`] in turn, at each size, in several rounds. For each it starts
 //!    this command again as the other process ([`peer`]), which echoes what is marked so.
-//!    Each has a processor ([`place`]).
+//!    Each has a processor (`place`).
 //! 2. The transports: [`queue`], [`stream`] (pipe and socket), [`packet`], [`messagequeue`], [`sysv`].
 //!    Each sends and receives messages of one size, whose [`payload`] is written and verified.
 //! 3. [`report`] has the medians, and is the JSON; [`text`] writes it for people, [`svg`] draws it.
