@@ -407,7 +407,7 @@ impl Core {
         if let Some(len) = recycle {
             recycled = slots.extract_if(.., |slot| slot.addresses().len() == len).collect();
             let (collected, left) = match is_huge(len) {
-                true => self.collect_huge(&mut huge),
+                true => self.collect_huge(&core::mem::take(&mut huge)),
                 false => self.collect(core::mem::take(&mut ranges), len),
             };
             recycled.extend(collected);

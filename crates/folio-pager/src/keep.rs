@@ -15,7 +15,6 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Acquire, Release};
-use std::time::Duration;
 
 use folio_store::{FileStore, Overlay, Store};
 use rustix::fs::{Mode, OFlags};
@@ -102,16 +101,5 @@ impl Region {
         let seen = self.word(granule).seen();
         let again = seen.is_kept() || self.capabilities.is_infallible();
         seen.pins() > 0 || (again && self.sliced.load(Acquire))
-    }
-}
-
-/// Waits for something that nothing announces: a little at first, then longer.
-#[derive(Debug, Default)]
-pub(crate) struct Patience(u32);
-
-impl Patience {
-    pub(crate) fn pause(&mut self) {
-        std::thread::sleep(Duration::from_millis(1 << self.0.min(7)));
-        self.0 += 1;
     }
 }

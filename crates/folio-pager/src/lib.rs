@@ -66,6 +66,7 @@ mod load;
 mod mechanism;
 mod paged;
 mod pager;
+mod patience;
 mod pin;
 pub mod policy;
 mod prefetch;

@@ -16,8 +16,8 @@ use folio_store::{Error as StoreError, ErrorKind as StoreErrorKind};
 
 use crate::asking::asking;
 use crate::error::Fault;
-use crate::keep::Patience;
-use crate::mechanism::{Arrival, Installed};
+use crate::mechanism::{Arrival, Installed, is_huge};
+use crate::patience::Patience;
 use crate::recycle::Gathered;
 use crate::region::Region;
 use crate::slots::Slot;
@@ -39,12 +39,41 @@ pub(crate) enum Why {
     Ahead { marker: Option<usize> },
 }
 
+impl Why {
+    /// The granule of a run that is to be left on standby.
+    fn marker_in(self, granules: &Range<usize>) -> Option<usize> {
+        match self {
+            Self::Ahead { marker } => marker.filter(|marker| granules.contains(marker)),
+            Self::Touch { .. } | Self::Pin => None,
+        }
+    }
+}
+
+/// Where the bytes of a load come from.
+enum Source<'a> {
+    /// The store shows them.
+    Shown(&'a [u8]),
+    /// It reads them into a slot.
+    Slot(Gathered),
+}
+
+/// What a load has left besides the pages in their place.
+#[derive(Default)]
+struct Filled {
+    /// The granule that was left on standby, and where its bytes are.
+    standby: Option<(usize, Slot)>,
+    /// The slot, if it still has its pages.
+    slot: Option<Slot>,
+    /// The pages were moved as one huge page.
+    huge: bool,
+}
+
 impl Region {
     /// Loads a run of granules whose words the caller has claimed for loading. On success they are
     /// settled; on failure they are still claimed.
     pub(crate) fn load(self: &Arc<Self>, granules: Range<usize>, why: Why) -> Result<(), Fault> {
         let shown = self.shown_bytes(&granules, why);
-        // What it shows may lie in a mapping that faults, which the kernel does not wait for.
+        // Where the kernel cannot copy them they are read.
         if shown.is_some() && self.load_from(&granules, why, shown).is_ok() {
             return Ok(());
         }
@@ -61,10 +90,9 @@ impl Region {
 
     /// The bytes of some granules, where the store has them in memory.
     fn shown_bytes(&self, granules: &Range<usize>, why: Why) -> Option<&[u8]> {
-        let marked = matches!(why, Why::Ahead { marker: Some(_) });
         let range = self.bytes_of(granules);
         let len = granules.len() * self.granule();
-        if marked
+        if why.marker_in(granules).is_some()
             || self.touches_mappings.load(Relaxed)
             || !self.core.mechanism.can_copy()
             || (range.end - range.start) as usize != len
@@ -84,15 +112,14 @@ impl Region {
         let core = &self.core;
         let bytes = granules.len() * self.granule();
         debug_assert!(bytes <= RUN_BYTES, "{granules:?}");
-        let gathered = match shown {
-            Some(_) => core.make_room(self, bytes as u64).map(|()| None),
-            None => {
-                let whole = !matches!(why, Why::Ahead { marker: Some(marker) } if granules.contains(&marker));
-                core.gather(self, bytes, whole).map(Some)
-            }
+        let source = match shown {
+            Some(shown) => core.make_room(self, bytes as u64).map(|()| (Source::Shown(shown), 0)),
+            None => core.gather(self, bytes, why.marker_in(granules).is_none()).map(|gathered| {
+                let rest = gathered.charged - bytes as u64;
+                (Source::Slot(gathered), rest)
+            }),
         };
-        let gathered = gathered.map_err(|error| self.fault_at(granules, error))?;
-        let rest = gathered.as_ref().map_or(0, |gathered| gathered.charged - bytes as u64);
+        let (source, rest) = source.map_err(|error| self.fault_at(granules, error))?;
         let unguarded = self.arrives_writable(why);
         if unguarded {
             // Others may write as soon as the pages are there, and flush what they wrote.
@@ -101,23 +128,14 @@ impl Region {
                 ledger.expect_dirty(self.key(granule), self.granule() as u64);
             }
         }
-        let moved = gathered.is_some();
-        let loaded = match (gathered, shown) {
-            (Some(gathered), _) => self.fill(granules, why, gathered),
-            (None, shown) => self.copy(granules, why, shown.unwrap_or_default()),
+        let loaded = match source {
+            Source::Shown(shown) => self.copy(granules, why, shown),
+            Source::Slot(gathered) => self.fill(granules, why, gathered),
         };
         let mut ledger = lock(&core.ledger);
         ledger.under_way -= 1;
-        let huge;
-        let (standby, write) = match loaded {
-            Ok((standby, filled)) => {
-                huge = moved && filled.is_none() && standby.is_none() && bytes == sys::HUGE;
-                match filled {
-                    Some(slot) => core.recycle(&mut ledger, slot, rest),
-                    None => ledger.charged -= rest,
-                }
-                (standby, matches!(why, Why::Touch { write: true, .. }))
-            }
+        let Filled { standby, slot, huge } = match loaded {
+            Ok(filled) => filled,
             Err(fault) => {
                 ledger.charged -= rest + bytes as u64;
                 if unguarded {
@@ -130,6 +148,11 @@ impl Region {
                 return Err(fault);
             }
         };
+        match slot {
+            Some(slot) => core.recycle(&mut ledger, slot, rest),
+            None => ledger.charged -= rest,
+        }
+        let write = matches!(why, Why::Touch { write: true, .. });
         let ahead = matches!(why, Why::Ahead { .. });
         for granule in granules.clone() {
             ledger.insert(self.key(granule), self.granule() as u64, ahead, huge);
@@ -189,14 +212,8 @@ impl Region {
         self.keeps() && !self.word(granule).seen().is_kept()
     }
 
-    /// Steps 3 and 4. Returns what is left on standby, and the slot if it still has its pages.
-    #[expect(clippy::type_complexity)]
-    fn fill(
-        &self,
-        granules: &Range<usize>,
-        why: Why,
-        gathered: Gathered,
-    ) -> Result<(Option<(usize, Slot)>, Option<Slot>), Fault> {
+    /// Steps 3 and 4, through a slot.
+    fn fill(&self, granules: &Range<usize>, why: Why, gathered: Gathered) -> Result<Filled, Fault> {
         let core = &self.core;
         let len = granules.len() * self.granule();
         let os = |errno: rustix::io::Errno| {
@@ -207,16 +224,16 @@ impl Region {
             core.slots.give(slot, true);
             return Err(self.fault_at(granules, error));
         }
-        let marker = match why {
-            Why::Ahead { marker: Some(marker) } if granules.contains(&marker) => Some(marker),
-            _ => None,
-        };
+        let marker = why.marker_in(granules);
         let placed = self.place(granules, &slot, marker, self.arrival(why), how);
         match placed {
-            Ok((standby, Installed::Copied)) => Ok((standby, Some(slot))),
+            Ok((standby, Installed::Copied)) => {
+                Ok(Filled { standby, slot: Some(slot), huge: false })
+            }
             Ok((standby, Installed::Moved)) => {
                 core.slots.give(slot, false);
-                Ok((standby, None))
+                let huge = standby.is_none() && is_huge(len);
+                Ok(Filled { standby, slot: None, huge })
             }
             Err(errno) => {
                 let addresses = self.addresses_of(granules);
@@ -284,14 +301,8 @@ impl Region {
         Ok((Some((marker, standby)), both))
     }
 
-    /// Steps 3 and 4 for bytes that the store shows.
-    #[expect(clippy::type_complexity)]
-    fn copy(
-        &self,
-        granules: &Range<usize>,
-        why: Why,
-        shown: &[u8],
-    ) -> Result<(Option<(usize, Slot)>, Option<Slot>), Fault> {
+    /// Steps 3 and 4, for bytes that the store shows.
+    fn copy(&self, granules: &Range<usize>, why: Why, shown: &[u8]) -> Result<Filled, Fault> {
         let addresses = self.addresses_of(granules);
         let protected = self.arrival(why) != Arrival::Writable;
         // SAFETY: the addresses are the region's, and their pages are missing: the words are claimed for
@@ -304,7 +315,7 @@ impl Region {
             return Err(self.fault_at(granules, error));
         }
         self.count(|counters| &counters.read_bytes, shown.len() as u64);
-        Ok((None, None))
+        Ok(Filled::default())
     }
 
     /// Reads the bytes of granules from the store; zeros behind its end.

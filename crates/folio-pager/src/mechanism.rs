@@ -18,7 +18,7 @@ use std::os::fd::OwnedFd;
 use rustix::io::Errno;
 use rustix::mm::{Advice, MprotectFlags, ProtFlags};
 
-use crate::keep::Patience;
+use crate::patience::Patience;
 use crate::sys::{self, HUGE, PAGE, Userfault};
 
 /// Granules that a pager may have where each may be a mapping of the kernel's, or three.
@@ -143,8 +143,9 @@ impl Mechanism {
         Ok(addresses)
     }
 
-    /// Makes a slot's addresses such that a huge page can be there again, if its pages were moved one by one:
-    /// the kernel's table for them is in the way. False if that failed, and the slot is lost.
+    /// Makes a slot's addresses such that a huge page can be there again: where its pages were moved one by
+    /// one, which nothing tells, the kernel's table for them is in the way. False if that failed, and the
+    /// slot is lost.
     ///
     /// # Safety
     /// The addresses are the caller's, and nobody counts on their bytes.

@@ -184,10 +184,7 @@ impl Core {
 
     /// Moves huge pages as they are into slots, where all granules of one are among the ranges. Returns the
     /// slots, and what is left of the ranges.
-    pub(crate) fn collect_huge(
-        &self,
-        ranges: &mut Vec<Range<usize>>,
-    ) -> (Vec<Slot>, Vec<Range<usize>>) {
+    pub(crate) fn collect_huge(&self, ranges: &[Range<usize>]) -> (Vec<Slot>, Vec<Range<usize>>) {
         let (mut slots, mut left) = (Vec::new(), Vec::new());
         for run in merged(ranges) {
             let (first, last) = (run.start.next_multiple_of(HUGE), run.end / HUGE * HUGE);
@@ -215,7 +212,6 @@ impl Core {
                 }
             }
         }
-        ranges.clear();
         (slots, left)
     }
 

@@ -31,10 +31,10 @@ use folio_store::{Capabilities, Error as StoreError, ErrorKind as StoreErrorKind
 use crate::core::Core;
 use crate::error::{Error, Fault};
 use crate::failures::{Failure, Failures};
-use crate::keep::Patience;
 use crate::ledger::Key;
 use crate::load::Why;
 use crate::mechanism::Manner;
+use crate::patience::Patience;
 use crate::readahead::Streams;
 use crate::save::Syncs;
 use crate::statistics::Counters;

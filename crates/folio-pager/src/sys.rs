@@ -14,6 +14,8 @@ use linux_raw_sys::ioctl::{UFFDIO_API, UFFDIO_COPY, UFFDIO_REGISTER, UFFDIO_WRIT
 use rustix::io::Errno;
 use rustix::mm::{Advice, MapFlags, MprotectFlags, MremapFlags, ProtFlags, UserfaultfdFlags};
 
+use crate::patience::Patience;
+
 pub(crate) const PAGE: usize = 4096;
 pub(crate) const HUGE: usize = 2 << 20;
 
@@ -21,8 +23,6 @@ pub(crate) const HUGE: usize = 2 << 20;
 const UFFDIO_MOVE: u32 =
     3 << 30 | (size_of::<raw::uffdio_move>() as u32) << 16 | raw::UFFDIO << 8 | raw::_UFFDIO_MOVE;
 const UFFDIO_WRITEPROTECT_MODE_WP: u64 = 1;
-const MOMENT: Duration = Duration::from_millis(1);
-
 /// Addresses that nothing else uses, aligned to 2 MiB, with no memory behind them.
 ///
 /// They are left out of forked children: a child would find zeros there, or worse, somebody's pages.
@@ -290,13 +290,14 @@ fn each_step(
     mut step: impl FnMut(usize) -> (Result<(), Errno>, i64),
 ) -> Result<(), Errno> {
     let mut done = 0;
+    let mut patience = Patience::default();
     while done < len {
         let (result, progress) = step(done);
         match result {
             Ok(()) => return Ok(()),
             Err(Errno::AGAIN | Errno::INTR) => done += progress.max(0) as usize,
             // What is done others may have seen.
-            Err(Errno::NOMEM) if done > 0 => std::thread::sleep(MOMENT),
+            Err(Errno::NOMEM) if done > 0 => patience.pause(),
             Err(errno) => return Err(errno),
         }
     }
