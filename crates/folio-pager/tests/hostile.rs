@@ -5,20 +5,23 @@
 mod again;
 #[path = "common/mod.rs"]
 mod common;
+#[path = "common/gate.rs"]
+mod gate;
 #[path = "common/hostile.rs"]
 mod hostile;
 #[path = "common/watchdog.rs"]
 mod watchdog;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
-use std::sync::{Arc, Condvar, Mutex};
 
 use common::{pager, pattern};
 use folio_pager::{ErrorKind, Paged, PagedMut};
 use folio_store::{
     Capabilities, Cost, Error, ErrorKind as StoreErrorKind, MemoryStore, Result, Store,
 };
+use gate::Gate;
 use hostile::{Hostile, MIB, Method, apart, assert_fault, fixed, read, watched};
 
 /// A store that answers as these functions do.
@@ -313,36 +316,6 @@ fn a_store_whose_panic_panics() {
         let map = pager(MIB as u64).map(store).unwrap();
         assert_fault(read(&map, 5000), StoreErrorKind::Io);
     });
-}
-
-/// Holds up whoever comes.
-#[derive(Default)]
-struct Gate {
-    state: Mutex<(bool, usize)>,
-    changed: Condvar,
-}
-
-impl Gate {
-    fn pass(&self) {
-        let mut state = self.state.lock().unwrap();
-        state.1 += 1;
-        self.changed.notify_all();
-        while !state.0 {
-            state = self.changed.wait(state).unwrap();
-        }
-    }
-
-    fn open(&self) {
-        self.state.lock().unwrap().0 = true;
-        self.changed.notify_all();
-    }
-
-    fn wait_for(&self, visitors: usize) {
-        let mut state = self.state.lock().unwrap();
-        while state.1 < visitors {
-            state = self.changed.wait(state).unwrap();
-        }
-    }
 }
 
 /// Blocks in one method.

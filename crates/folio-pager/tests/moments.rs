@@ -4,50 +4,27 @@
 mod again;
 #[path = "common/mod.rs"]
 mod common;
+#[path = "common/gate.rs"]
+mod gate;
 #[path = "common/hostile.rs"]
 mod hostile;
 #[path = "common/watchdog.rs"]
 mod watchdog;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::mpsc::channel;
-use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use common::{Ram, pattern};
 use folio::Advice;
 use folio_pager::{Budget, ErrorKind, Paged, PagedMut, Pager};
 use folio_store::{MemoryStore, Store};
+use gate::Gate;
 use hostile::{Hostile, MIB, Method, fixed, watched};
 
 const PAGE: usize = 4096;
 const MOMENT: Duration = Duration::from_millis(300);
-
-/// Holds up whoever comes until it is opened.
-#[derive(Default)]
-struct Gate {
-    state: Mutex<(bool, usize)>,
-    changed: Condvar,
-}
-
-impl Gate {
-    fn pass(&self) {
-        let mut state = self.state.lock().unwrap();
-        state.1 += 1;
-        self.changed.notify_all();
-        drop(self.changed.wait_while(state, |(open, _)| !*open).unwrap());
-    }
-
-    fn open(&self) {
-        self.state.lock().unwrap().0 = true;
-        self.changed.notify_all();
-    }
-
-    fn wait_for_somebody(&self) {
-        let state = self.state.lock().unwrap();
-        drop(self.changed.wait_while(state, |(_, there)| *there == 0).unwrap());
-    }
-}
 
 /// So many pages, of which none is saved before room is needed.
 fn lazy(pages: usize) -> Pager {
@@ -90,7 +67,7 @@ fn a_slice_of_what_is_being_evicted_does_not_change_when_the_store_fails() {
     std::thread::scope(|scope| {
         // Takes half of each: those of the first wait to be dropped until those of the other are written.
         let touch = scope.spawn(|| large.read_at(0, &mut [0]));
-        gate.wait_for_somebody();
+        gate.wait_for(1);
         let (seen, early) = channel();
         let (map, touched) = (&map, Arc::new(Gate::default()));
         let dropped = touched.clone();
@@ -154,9 +131,9 @@ fn what_is_evicted_while_a_sync_fails_is_told_for_ever() {
     }
     std::thread::scope(|scope| {
         let flush = scope.spawn(|| map.flush(..));
-        sync.wait_for_somebody();
+        sync.wait_for(1);
         let touch = scope.spawn(|| large.read_at(0, &mut [0]));
-        write.wait_for_somebody();
+        write.wait_for(1);
         sync.open();
         // The flush goes on until it waits for what is evicted.
         std::thread::sleep(MOMENT);
