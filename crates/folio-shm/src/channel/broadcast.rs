@@ -25,21 +25,17 @@
 //! Messages are copied out, since the publisher may write the next over them. What a peer does to the channel's
 //! own words is an error, kind [`Scribbled`](crate::ErrorKind::Scribbled), or a wrong or missing message.
 
-use std::fmt;
-use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 
 use crate::channel::lane::Shape;
 use crate::channel::link::Link;
 use crate::channel::measures::{FILLED, Measures};
 use crate::channel::memory::Memory;
-use crate::channel::options::{Channel, ChannelOptions, sealed};
+use crate::channel::options::{ChannelOptions, is_channel};
 use crate::channel::publisher::Publisher;
 use crate::channel::subscriber::Subscriber;
 use crate::channel::wait::Peer;
 use crate::error::Result;
-use crate::header;
-use crate::segment::Segment;
 
 /// A channel whose every message each subscriber gets. See the [module](self) documentation.
 #[derive(Clone)]
@@ -119,32 +115,7 @@ impl Broadcast {
     }
 }
 
-impl sealed::Sealed for Broadcast {}
-
-impl Channel for Broadcast {
-    const LAYOUT: u64 = header::hash(b"folio-shm broadcast 1");
-
-    fn in_segment(segment: Segment) -> Result<Self> {
-        let (measures, shape) = Measures::check(&segment)?;
-        Ok(Self { memory: Arc::new(Memory::new(segment)?), measures, shape })
-    }
-}
-
-/// The descriptor of the segment, to be sent to another process.
-impl AsFd for Broadcast {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.memory.segment().as_fd()
-    }
-}
-
-impl fmt::Debug for Broadcast {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Broadcast")
-            .field("segment", self.memory.segment())
-            .field("measures", &self.measures)
-            .finish_non_exhaustive()
-    }
-}
+is_channel!(Broadcast, b"folio-shm broadcast 1");
 
 /// A broadcast's counters, as they were when it was looked at. Each process writes its own, and may write
 /// anything.

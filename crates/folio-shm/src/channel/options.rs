@@ -34,6 +34,39 @@ pub(crate) mod sealed {
     pub trait Sealed {}
 }
 
+/// Makes a channel of a type that holds its memory, its measures and the shape of its circles.
+macro_rules! is_channel {
+    ($channel:ident, $layout:expr) => {
+        impl $crate::channel::options::sealed::Sealed for $channel {}
+
+        impl $crate::channel::options::Channel for $channel {
+            const LAYOUT: u64 = $crate::header::hash($layout);
+
+            fn in_segment(segment: $crate::Segment) -> $crate::Result<Self> {
+                let (measures, shape) = Measures::check(&segment)?;
+                Ok(Self { memory: Arc::new(Memory::new(segment)?), measures, shape })
+            }
+        }
+
+        /// The descriptor of the segment, to be sent to another process.
+        impl std::os::fd::AsFd for $channel {
+            fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+                self.memory.segment().as_fd()
+            }
+        }
+
+        impl std::fmt::Debug for $channel {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.debug_struct(stringify!($channel))
+                    .field("segment", self.memory.segment())
+                    .field("measures", &self.measures)
+                    .finish_non_exhaustive()
+            }
+        }
+    };
+}
+pub(crate) use is_channel;
+
 /// The parameters of a channel, to be set one by one; what it is made or found in comes last.
 ///
 /// Those of its segment are set by [`segment`](Self::segment).

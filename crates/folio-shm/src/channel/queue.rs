@@ -38,22 +38,18 @@
 //! looked at through a [`folio::View`]. What it does to the channel's own words is an error, kind
 //! [`Scribbled`](crate::ErrorKind::Scribbled), or a message that was never sent, or one that is not seen.
 
-use std::fmt;
-use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 
 use crate::channel::lane::Shape;
 use crate::channel::link::Link;
 use crate::channel::measures::{FILLED, Measures};
 use crate::channel::memory::Memory;
-use crate::channel::options::{Channel, ChannelOptions, sealed};
+use crate::channel::options::{ChannelOptions, is_channel};
 use crate::channel::place::Places;
 use crate::channel::receiver::Receiver;
 use crate::channel::sender::Sender;
 use crate::channel::wait::Peer;
 use crate::error::Result;
-use crate::header;
-use crate::segment::Segment;
 
 /// A channel whose every message one receiver gets. See the [module](self) documentation.
 #[derive(Clone)]
@@ -135,32 +131,7 @@ impl Queue {
     }
 }
 
-impl sealed::Sealed for Queue {}
-
-impl Channel for Queue {
-    const LAYOUT: u64 = header::hash(b"folio-shm queue 1");
-
-    fn in_segment(segment: Segment) -> Result<Self> {
-        let (measures, shape) = Measures::check(&segment)?;
-        Ok(Self { memory: Arc::new(Memory::new(segment)?), measures, shape })
-    }
-}
-
-/// The descriptor of the segment, to be sent to another process.
-impl AsFd for Queue {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.memory.segment().as_fd()
-    }
-}
-
-impl fmt::Debug for Queue {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Queue")
-            .field("segment", self.memory.segment())
-            .field("measures", &self.measures)
-            .finish_non_exhaustive()
-    }
-}
+is_channel!(Queue, b"folio-shm queue 1");
 
 /// A queue's counters, as they were when it was looked at. Each process writes its own, and may write
 /// anything.
