@@ -62,6 +62,8 @@ pub enum ErrorKind {
     PeerDied,
     /// The last owner of a lock died with it.
     OwnerDied,
+    /// A message was overwritten while it was read.
+    Overwritten,
     /// The time allowed for it has passed.
     TimedOut,
     /// Bytes could not be reached: [`Error::fault`] says why and where.
@@ -229,7 +231,8 @@ impl From<Error> for io::Error {
             | ErrorKind::Version
             | ErrorKind::Layout
             | ErrorKind::Size
-            | ErrorKind::Scribbled => io::ErrorKind::InvalidData,
+            | ErrorKind::Scribbled
+            | ErrorKind::Overwritten => io::ErrorKind::InvalidData,
             ErrorKind::Truncated => io::ErrorKind::UnexpectedEof,
             ErrorKind::NoSpace => io::ErrorKind::StorageFull,
             ErrorKind::Name | ErrorKind::OutOfRange | ErrorKind::Invalid => {

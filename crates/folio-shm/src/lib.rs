@@ -70,13 +70,17 @@ mod words;
 
 #[cfg(feature = "tokio")]
 #[doc(inline)]
-pub use channel::asynchronous::AsyncReceiver;
+pub use channel::asynchronous::{AsyncPublisher, AsyncReceiver, AsyncSender, AsyncSubscriber};
 #[doc(inline)]
 pub use channel::broadcast::{Broadcast, BroadcastStat};
+#[doc(inline)]
+pub use channel::loan::Loan;
 #[doc(inline)]
 pub use channel::message::Message;
 #[doc(inline)]
 pub use channel::options::{Channel, ChannelOptions};
+#[doc(inline)]
+pub use channel::published::Published;
 #[doc(inline)]
 pub use channel::publisher::Publisher;
 #[doc(inline)]
@@ -84,7 +88,7 @@ pub use channel::queue::{Queue, QueueStat};
 #[doc(inline)]
 pub use channel::receiver::Receiver;
 #[doc(inline)]
-pub use channel::sender::{Loan, Sender};
+pub use channel::sender::Sender;
 #[doc(inline)]
 pub use channel::subscriber::Subscriber;
 #[doc(inline)]

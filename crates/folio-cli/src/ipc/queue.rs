@@ -34,8 +34,7 @@ impl Transport for Queues {
         // too: it writes to no message that it has not borrowed, and this one is borrowed here.
         let bytes = unsafe { loan.as_mut_slice() };
         fill(bytes, number);
-        loan.send();
-        Ok(())
+        Ok(loan.send()?)
     }
 
     fn recv(&mut self) -> io::Result<u64> {

@@ -22,7 +22,8 @@
 //! told how many it has lost, up to 2³⁰. With [`hold_back`](crate::ChannelOptions::hold_back) the publisher waits for
 //! the slowest, as long as that one lives.
 //!
-//! Messages are copied out, since the publisher may write the next over them. What a peer does to the channel's
+//! Messages are copied out, or looked at where they are ([`Published`](crate::Published)): unless it is held back, the publisher may
+//! write the next over them, which is told. What a peer does to the channel's
 //! own words is an error, kind [`Scribbled`](crate::ErrorKind::Scribbled), or a wrong or missing message.
 
 use std::sync::Arc;
@@ -84,16 +85,39 @@ impl Broadcast {
 
     /// Takes a subscriber's place. It gets what is published from now on.
     ///
+    /// One that has the segment read-only needs none, and there can be any number of them: nobody is woken for them,
+    /// nor held back, nor can they be seen. They look around every millisecond, and lose what they are too slow for.
+    ///
+    /// ```
+    /// use folio_shm::{Broadcast, Seals};
+    ///
+    /// // Those who get the descriptor cannot write to it, whatever they do: the kernel sees to that.
+    /// let options = Broadcast::options().create().segment(|segment| segment.seals(Seals::FUTURE_WRITE));
+    /// let broadcast = options.memfd("prices")?;
+    /// let mut publisher = broadcast.publisher()?;
+    ///
+    /// # use std::os::fd::AsFd;
+    /// # let fd = broadcast.as_fd().try_clone_to_owned().unwrap();
+    /// let theirs = Broadcast::options().segment(|segment| segment.read_only()).fd(fd)?;
+    /// let mut subscriber = theirs.subscriber()?;
+    /// publisher.send(b"to all who look")?;
+    /// assert_eq!(subscriber.recv_in_place()?.to_vec()?, b"to all who look");
+    /// # Ok::<(), folio_shm::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`publisher`](Self::publisher).
     pub fn subscriber(&self) -> Result<Subscriber> {
         let places = self.measures.receivers();
+        let publishers = self.measures.senders();
+        let peer = Peer { places: publishers, bell: FILLED, side: "publisher", always_rings: true };
+        if self.memory.is_read_only() {
+            return Subscriber::new(self.link(), None, None, peer);
+        }
         let (place, index) = places.take(&self.memory, "subscriber")?;
         let head = places.positions().nth(index).map(|mark| mark + size_of::<u64>());
         let head = head.filter(|_| self.holds_back());
-        let publishers = self.measures.senders();
-        let peer = Peer { places: publishers, bell: FILLED, side: "publisher", always_rings: true };
-        Subscriber::new(self.link(), place, head, peer)
+        Subscriber::new(self.link(), Some(place), head, peer)
     }
 
     /// How many messages have been published since it was made, as the publisher says.

@@ -43,13 +43,20 @@ fn header(kind: u64, len: u64, number: u64) -> u64 {
     kind | len | number << NUMBER
 }
 
+/// Loads a word that may be mapped read-only: relaxed, and a fence.
+fn load(word: &AtomicU64) -> u64 {
+    let value = word.load(Ordering::Relaxed);
+    fence(Ordering::Acquire);
+    value
+}
+
 /// A record at a position: the slot, and the low bits of its number. None if there is none yet.
 fn record_at(
     shape: &Shape,
     words: &impl Words,
     from: u64,
 ) -> Result<Option<(Slot, u64)>, Scribbled> {
-    let first = words.word(from).load(Ordering::Acquire);
+    let first = load(words.word(from));
     if first == 0 {
         return Ok(None);
     }
@@ -128,6 +135,11 @@ impl Writer {
         Ok(slot)
     }
 
+    /// Where the heads of those who hold it back must be for a message of this length to have room.
+    pub(crate) fn goal(&self, shape: &Shape, len: u32) -> u64 {
+        (Slot::new(shape, self.at, len).end() + HEADER).saturating_sub(shape.size)
+    }
+
     /// Says that the place is going to be written. Before anything is.
     pub(crate) fn announce(&mut self, progress: Progress<'_>, slot: Slot) {
         self.intent = self.intent.max(slot.end() + HEADER);
@@ -178,11 +190,11 @@ impl Reader {
         progress: Progress<'_>,
         head: Option<&AtomicU64>,
     ) -> Result<Self, Scribbled> {
-        let mut at = progress.tail.load(Ordering::Acquire);
+        let mut at = load(progress.tail);
         if let Some(head) = head {
             head.store(at, Ordering::Relaxed);
             fence(Ordering::SeqCst);
-            at = progress.tail.load(Ordering::Acquire);
+            at = load(progress.tail);
             head.store(at, Ordering::Release);
         }
         match at.is_multiple_of(8) && at < 1 << 62 {
@@ -208,7 +220,7 @@ impl Reader {
                 let lost = low.wrapping_sub(expected) % NUMBERS;
                 return Ok(Some(Next { slot, lost, number: expected.wrapping_add(lost) }));
             }
-            let tail = progress.tail.load(Ordering::Acquire);
+            let tail = load(progress.tail);
             if tail <= self.at || !tail.is_multiple_of(8) || tail >= 1 << 62 {
                 return Err(Scribbled);
             }
@@ -219,7 +231,12 @@ impl Reader {
     /// Whether the writer may have written where the reader is, by now.
     pub(crate) fn is_overtaken(&self, shape: &Shape, progress: Progress<'_>) -> bool {
         fence(Ordering::Acquire);
-        progress.intent.load(Ordering::Acquire) > self.at + shape.size
+        load(progress.intent) > self.at + shape.size
+    }
+
+    /// Where the next message is, or will be.
+    pub(crate) fn position(&self) -> u64 {
+        self.at
     }
 
     /// Goes on behind a message. `head` as in [`begin`](Self::begin).

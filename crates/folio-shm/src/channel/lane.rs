@@ -197,6 +197,11 @@ impl Tail {
         Ok(slot)
     }
 
+    /// Where the head must be for a message of this length to have room.
+    pub(crate) fn goal(&self, shape: &Shape, len: u32) -> u64 {
+        (Slot::new(shape, self.at, len).to + HEADER).saturating_sub(shape.size)
+    }
+
     /// Makes a message visible, in one step. It has been written.
     #[inline]
     pub(crate) fn publish(&mut self, words: &impl Words, slot: Slot) {

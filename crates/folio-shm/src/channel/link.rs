@@ -214,6 +214,16 @@ impl Link {
         u32::try_from(len).ok().filter(|&len| len <= longest).ok_or_else(|| self.too_long(len))
     }
 
+    /// Whether a message of this length can be a value of that size.
+    pub(crate) fn check_size(&self, len: usize, size: usize) -> Result<()> {
+        if len == size {
+            return Ok(());
+        }
+        let reason = format!("the message has {len} bytes, and the value {size}");
+        Err(Error::new(ErrorKind::Size, RECEIVE, self.memory().segment().show(), reason)
+            .advice("layout() tells channels of other types apart"))
+    }
+
     #[cold]
     fn too_long(&self, len: usize) -> Error {
         let longest = self.shape.longest;

@@ -8,9 +8,11 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64};
 
+use folio::Protection;
+
 use crate::channel::bell::Bell;
 use crate::channel::lane::Words;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::header;
 use crate::segment::Segment;
 
@@ -21,6 +23,7 @@ pub(crate) struct Memory {
     /// Address of its first byte.
     start: NonNull<u8>,
     len: usize,
+    is_read_only: bool,
 }
 
 // SAFETY: the pointer is to memory of the segment, which may go to other threads; through it there are
@@ -30,19 +33,28 @@ unsafe impl Send for Memory {}
 unsafe impl Sync for Memory {}
 
 impl Memory {
-    /// Takes a segment that is writable and does not grow.
+    /// Takes a segment that does not grow.
     pub(crate) fn new(segment: Segment) -> Result<Self> {
-        // Says what is wrong with it, if anything is.
-        segment.word64(0)?;
+        if segment.len() < size_of::<u64>() {
+            let reason = "it is too short for a channel";
+            return Err(Error::new(ErrorKind::Size, "open", segment.show(), reason));
+        }
         let start = segment.mapping().as_mut_ptr();
         // SAFETY: the mapping shows the header and the payload.
         let start = unsafe { NonNull::new_unchecked(start.add(header::BYTES)) };
         let len = segment.len();
-        Ok(Self { segment, start, len })
+        let is_read_only = !segment.mapping().protection().contains(Protection::WRITE);
+        Ok(Self { segment, start, len, is_read_only })
     }
 
     pub(crate) fn segment(&self) -> &Segment {
         &self.segment
+    }
+
+    /// Whether words can be loaded and nothing else: not stored to, even where that would change nothing.
+    #[inline]
+    pub(crate) fn is_read_only(&self) -> bool {
+        self.is_read_only
     }
 
     /// # Panics
@@ -52,7 +64,9 @@ impl Memory {
         assert!(at <= self.len - 8 && at.is_multiple_of(8), "no word at {at}");
         // SAFETY: within the payload and aligned, by the line above, as the payload begins on a page and
         // has 8 bytes at least (`new`). It stays mapped as long as `segment` lives, and the rest is as
-        // in `Segment::word64`, which has been asked.
+        // in `Segment::word64`; but it may be mapped read-only. Then it is only loaded from: what stores has
+        // a place, which is refused then (`Places::take`). A load of a register's width is a plain one, by
+        // "Atomic accesses to read-only memory" in the documentation of `core::sync::atomic`.
         unsafe { AtomicU64::from_ptr(self.start.as_ptr().add(at).cast()) }
     }
 

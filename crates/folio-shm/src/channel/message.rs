@@ -5,7 +5,8 @@ use folio::View;
 
 use crate::channel::lane::{Head, Slot};
 use crate::channel::link::{Link, RECEIVE};
-use crate::error::{Error, ErrorKind, Result};
+use crate::channel::place::Place;
+use crate::error::Result;
 use crate::shared::{self, Shared};
 
 /// A message in the segment. Dropped, its place is the sender's again.
@@ -14,6 +15,7 @@ pub struct Message<'a> {
     pub(crate) link: &'a Link,
     pub(crate) head: &'a mut Head,
     pub(crate) slot: Slot,
+    pub(crate) place: &'a Place,
     /// Whether others may read the lane when this one has been dropped.
     pub(crate) is_claimed: bool,
 }
@@ -52,13 +54,7 @@ impl Message<'_> {
     /// [`Size`](crate::ErrorKind::Size) if it has not as many bytes as the value; otherwise as
     /// [`read_at`](Self::read_at).
     pub fn value<T: Shared>(&self) -> Result<T> {
-        if self.len() != size_of::<T>() {
-            let (len, size) = (self.len(), size_of::<T>());
-            let reason = format!("the message has {len} bytes, and the value {size}");
-            let what = self.link.memory().segment().show();
-            return Err(Error::new(ErrorKind::Size, RECEIVE, what, reason)
-                .advice("layout() tells channels of other types apart"));
-        }
+        self.link.check_size(self.len(), size_of::<T>())?;
         shared::value_of(|bytes| self.read_at(0, bytes))
     }
 
@@ -86,6 +82,10 @@ impl Message<'_> {
 impl Drop for Message<'_> {
     #[inline]
     fn drop(&mut self) {
+        // A forked child has it, too; and it is its parent's to give back.
+        if !self.place.is_here() {
+            return;
+        }
         self.head.release(self.link.head(), self.slot);
         self.link.count_received();
         self.link.drained().ring_if_seen();

@@ -15,11 +15,13 @@ pub(crate) mod lane;
 #[cfg(test)]
 mod lane_tests;
 pub(crate) mod link;
+pub mod loan;
 pub(crate) mod measures;
 pub(crate) mod memory;
 pub mod message;
 pub mod options;
 pub(crate) mod place;
+pub mod published;
 pub mod publisher;
 pub mod queue;
 pub(crate) mod readiness;

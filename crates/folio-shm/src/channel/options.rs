@@ -119,8 +119,9 @@ impl<C: Channel> ChannelOptions<C> {
         self
     }
 
-    /// Bytes for each sender's messages that have not been received, with 8 for each; 4 MiB by default. Rounded up
-    /// to a power of two, and to room for two of the longest messages. Counts for the one who makes it.
+    /// Bytes for each sender's messages that have not been received, with 8 for each; by default 4 MiB, or eight times
+    /// the longest message if that is more. Rounded up to a power of two, and to room for two of the longest
+    /// messages. Counts for the one who makes it.
     #[must_use]
     pub fn bytes(mut self, bytes: usize) -> Self {
         self.bytes = Some(bytes);
@@ -184,7 +185,8 @@ impl<C: Channel> ChannelOptions<C> {
         let Ok(longest) = u32::try_from(self.longest.unwrap_or(USUAL_LONGEST)) else {
             return fail("no message can have 4 GiB or more");
         };
-        let bytes = self.bytes.unwrap_or(USUAL_SIZE).checked_next_power_of_two();
+        let usual = USUAL_SIZE.max(8 * longest as usize);
+        let bytes = self.bytes.unwrap_or(usual).checked_next_power_of_two();
         let measures = Measures {
             longest: longest.into(),
             size: Shape::smallest(longest).max(bytes.map_or(u64::MAX, |bytes| bytes as u64)),

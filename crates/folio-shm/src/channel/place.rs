@@ -4,7 +4,7 @@
 //! taken by the next. Who leaves it in order leaves word of that.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{Ordering, fence};
 
 use crate::channel::memory::Memory;
 use crate::error::{Error, ErrorKind, Result};
@@ -40,7 +40,10 @@ impl Places {
     pub(crate) fn holders(self, memory: &Memory) -> impl Iterator<Item = Holder> {
         (0..self.count).map(move |index| {
             let word = memory.word64(self.start + index * self.stride);
-            match Mark(word.load(Ordering::Acquire)) {
+            let mark = Mark(word.load(Ordering::Relaxed));
+            // A load from memory that may be mapped read-only is a relaxed one.
+            fence(Ordering::Acquire);
+            match mark {
                 Mark::NOBODY => Holder::Nobody,
                 mark if mark.pid() == 0 => Holder::Left,
                 mark => Holder::Process(mark),
@@ -89,6 +92,12 @@ impl Places {
         const TAKE: &str = "take a place in";
         let segment = memory.segment();
         let fail = |kind, reason: String| Error::new(kind, TAKE, segment.show(), reason);
+        if memory.is_read_only() {
+            let reason = "it is mapped read-only";
+            return Err(
+                fail(ErrorKind::Denied, reason.into()).advice("open it without read_only()")
+            );
+        }
         if !segment.is_of_this_namespace() {
             let reason = "it was made in another PID namespace, where processes have other numbers";
             return Err(
@@ -136,10 +145,16 @@ impl Place {
         }
     }
 
+    /// Whether this is the process that took it, and not a forked child of that one.
+    #[inline]
+    pub(crate) fn is_here(&self) -> bool {
+        self.mark == Mark::this_process()
+    }
+
     /// An error in a forked child: the place is its parent's.
     #[inline]
     pub(crate) fn is_ours(&self, operation: &'static str) -> Result<()> {
-        if self.mark == Mark::this_process() {
+        if self.is_here() {
             return Ok(());
         }
         let reason = "a forked child does not have its parent's place";
@@ -149,8 +164,7 @@ impl Place {
 
     /// Leaves it in order; so does dropping it.
     pub(crate) fn leave(&self) {
-        // In a child the mark is another's, and stays.
-        if self.mark == Mark::this_process() {
+        if self.is_here() {
             let word = self.memory.word64(self.at);
             let (from, to) = (self.mark.0, LEFT.0);
             let _ = word.compare_exchange(from, to, Ordering::AcqRel, Ordering::Relaxed);

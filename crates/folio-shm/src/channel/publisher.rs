@@ -1,15 +1,19 @@
 //! The publisher: the sending end of a broadcast.
 
+use std::os::fd::BorrowedFd;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use crate::channel::cast::Writer;
 use crate::channel::lane::{Refusal, Scribbled, Slot};
 use crate::channel::link::{Link, SEND};
+use crate::channel::loan::{Lender, Loan};
 use crate::channel::place::{Holder, Place, Places};
+use crate::channel::readiness::Readiness;
 use crate::channel::wait::{Peer, Wait, Waiting};
 use crate::error::Result;
 use crate::owner::Life;
+use crate::shared::{self, Shared};
 
 /// How often it is asked whether those who hold it back are alive.
 const ROUNDS: Duration = Duration::from_millis(5);
@@ -21,6 +25,7 @@ pub struct Publisher {
     lane: Lane,
     place: Place,
     wait: Wait,
+    readiness: Option<Readiness>,
 }
 
 /// The lane, and who is waited for before it is written on.
@@ -41,7 +46,7 @@ impl Publisher {
         // Whoever sleeps looks who is there now.
         link.filled().ring();
         let lane = Lane { link, writer, slowest, asked: None };
-        Ok(Self { lane, place, wait: Wait::default() })
+        Ok(Self { lane, place, wait: Wait::default(), readiness: None })
     }
 
     /// How to wait for subscribers that hold it back; [`Waiting::Adaptive`] by default.
@@ -72,30 +77,126 @@ impl Publisher {
     /// # Errors
     /// As [`send`](Self::send).
     pub fn try_send(&mut self, message: &[u8]) -> Result<bool> {
-        self.place.is_ours(SEND)?;
-        let len = self.lane.link.check_len(message.len())?;
-        match self.lane.reserve(len)? {
-            Some(slot) => self.lane.publish(slot, message).map(|()| true),
+        match self.try_reserve(message.len())? {
+            Some(slot) => self.send_in(slot, message).map(|()| true),
             None => Ok(false),
         }
     }
 
-    fn send_by(&mut self, message: &[u8], deadline: Option<Instant>) -> Result<()> {
+    /// Publishes the bytes of a value; where subscribers hold it back, waits for the slowest.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub fn send_value<T: Shared>(&mut self, value: &T) -> Result<()> {
+        self.send(shared::bytes_of(value))
+    }
+
+    /// A place for a message of so many bytes in the segment; where subscribers hold it back, waits for the slowest.
+    /// What is in it is left from earlier messages.
+    ///
+    /// ```
+    /// use folio_shm::Broadcast;
+    ///
+    /// let broadcast = Broadcast::options().create().memfd("prices")?;
+    /// let (mut publisher, mut subscriber) = (broadcast.publisher()?, broadcast.subscriber()?);
+    /// let mut loan = publisher.loan(100)?;
+    /// loan.write_at(0, b"twelve bytes")?;
+    /// loan.shorten(12);
+    /// loan.send()?;
+    /// assert_eq!(subscriber.recv_in_place()?.to_vec()?, b"twelve bytes");
+    /// # Ok::<(), folio_shm::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub fn loan(&mut self, len: usize) -> Result<Loan<'_>> {
+        let slot = self.reserve(len, None)?;
+        Ok(self.lend(slot))
+    }
+
+    /// The same, if there is room before the deadline.
+    ///
+    /// # Errors
+    /// As [`send_until`](Self::send_until).
+    pub fn loan_until(&mut self, len: usize, deadline: Instant) -> Result<Loan<'_>> {
+        let slot = self.reserve(len, Some(deadline))?;
+        Ok(self.lend(slot))
+    }
+
+    /// The same, if there is room now.
+    ///
+    /// # Errors
+    /// As [`try_send`](Self::try_send).
+    pub fn try_loan(&mut self, len: usize) -> Result<Option<Loan<'_>>> {
+        let slot = self.try_reserve(len)?;
+        Ok(slot.map(|slot| self.lend(slot)))
+    }
+
+    /// A descriptor to poll(2), for those who wait for other things too: as [`Sender::ready_fd`](crate::Sender::ready_fd),
+    /// for room that subscribers make, or leave.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn ready_fd(&mut self, len: usize) -> Result<BorrowedFd<'_>> {
         self.place.is_ours(SEND)?;
-        let Self { lane, wait, .. } = self;
-        let len = lane.link.check_len(message.len())?;
-        let slot = match lane.reserve(len)? {
-            Some(slot) => slot,
+        let Lane { link, writer, slowest, .. } = &self.lane;
+        let goal = writer.goal(&link.shape, link.check_len(len)?);
+        let readiness = match self.readiness.take() {
+            Some(readiness) => readiness,
             None => {
-                // Nobody is missed: who has died holds nothing back any more.
-                let nobody = Places { start: 0, stride: 0, count: 0 };
-                let (bell, side) = (lane.link.drained_at(), "subscriber");
-                let peer = Peer { places: nobody, bell, side, always_rings: false };
-                let memory = lane.link.circle.memory.clone();
-                wait.until(SEND, &memory, peer, deadline, || lane.reserve(len))?
+                let (link, slowest) = (link.clone(), *slowest);
+                Readiness::new(&self.lane.link.circle.memory, self.lane.peer(), move |goal| {
+                    slowest.is_none_or(|places| has_come_to(&link, places, goal))
+                })?
             }
         };
-        lane.publish(slot, message)
+        readiness.arm(goal);
+        Ok(self.readiness.insert(readiness).fd())
+    }
+
+    fn send_by(&mut self, message: &[u8], deadline: Option<Instant>) -> Result<()> {
+        let slot = self.reserve(message.len(), deadline)?;
+        self.send_in(slot, message)
+    }
+
+    fn send_in(&mut self, slot: Slot, message: &[u8]) -> Result<()> {
+        let link = &self.lane.link;
+        self.lane.writer.announce(link.progress(), slot);
+        link.write(slot, 0, message)?;
+        self.publish(slot)
+    }
+
+    pub(crate) fn link(&self) -> &Link {
+        &self.lane.link
+    }
+
+    pub(crate) fn publish(&mut self, slot: Slot) -> Result<()> {
+        self.place.is_ours(SEND)?;
+        let Lane { link, writer, .. } = &mut self.lane;
+        writer.publish(&link.circle, link.progress(), slot);
+        link.filled().ring();
+        Ok(())
+    }
+
+    fn lend(&mut self, slot: Slot) -> Loan<'_> {
+        let Lane { link, writer, .. } = &mut self.lane;
+        writer.announce(link.progress(), slot);
+        Loan { lender: Lender::Publisher(self), slot }
+    }
+
+    fn try_reserve(&mut self, len: usize) -> Result<Option<Slot>> {
+        self.place.is_ours(SEND)?;
+        let len = self.lane.link.check_len(len)?;
+        self.lane.reserve(len)
+    }
+
+    fn reserve(&mut self, len: usize, deadline: Option<Instant>) -> Result<Slot> {
+        if let Some(slot) = self.try_reserve(len)? {
+            return Ok(slot);
+        }
+        let Self { lane, wait, .. } = self;
+        let (memory, peer) = (lane.link.circle.memory.clone(), lane.peer());
+        wait.until(SEND, &memory, peer, deadline, || lane.reserve(len as u32))
     }
 }
 
@@ -121,14 +222,26 @@ impl Lane {
         Ok(None)
     }
 
-    fn publish(&mut self, slot: Slot, message: &[u8]) -> Result<()> {
-        let Self { link, writer, .. } = self;
-        writer.announce(link.progress(), slot);
-        link.write(slot, 0, message)?;
-        writer.publish(&link.circle, link.progress(), slot);
-        link.filled().ring();
-        Ok(())
+    /// Whom it waits for. Nobody is missed: who has died holds nothing back any more.
+    fn peer(&self) -> Peer {
+        let nobody = Places { start: 0, stride: 0, count: 0 };
+        let (bell, side) = (self.link.drained_at(), "subscriber");
+        Peer { places: nobody, bell, side, always_rings: false }
     }
+}
+
+/// Whether all have come as far who hold it back.
+fn has_come_to(link: &Link, places: Places, goal: u64) -> bool {
+    let has_come = || match last_head(link, places, u64::MAX) {
+        Ok(head) => head.is_none_or(|head| head >= goal),
+        // The publisher finds out what is wrong.
+        Err(Scribbled) => true,
+    };
+    if has_come() {
+        return true;
+    }
+    bury_the_dead(link, places);
+    has_come()
 }
 
 /// The head of the last of the subscribers.

@@ -10,7 +10,7 @@
 //! sender.send(b"a message")?;
 //! let mut loan = sender.loan(6)?; // written where the receiver reads it
 //! loan.write_at(0, b"second")?;
-//! loan.send();
+//! loan.send()?;
 //!
 //! // In another, of the same user:
 //! let mut receiver = Queue::options().open(&name)?.receiver()?;

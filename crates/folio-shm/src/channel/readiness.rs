@@ -1,26 +1,30 @@
-//! Readiness: a descriptor that can be polled for messages, along with all else that a program waits for.
+//! Readiness: a descriptor that can be polled for messages, or for room, along with all else that a program
+//! waits for.
 //!
 //! A futex cannot be polled. So a thread of this process sleeps on it, and tells an eventfd(2):
 //!
-//! 1. A receiver that has found nothing arms the thread ([`Readiness::arm`]).
-//! 2. The thread waits as a receiver does, until there may be a message, or no sender any more; it makes the
+//! 1. One side of a channel that has not found what it wants arms the thread ([`Readiness::arm`]), with the position
+//!    that the other side must have reached, if it is one.
+//! 2. The thread waits as that side would, until it is there, or nobody is who would bring it; it makes the
 //!    descriptor readable, and rests until it is armed again.
 //!
-//! To wake twice costs more than to wake once: who waits for messages alone is better off with a blocking
-//! receive.
+//! To wake twice costs more than to wake once: who waits for one channel alone is better off without.
 
+use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{self, Thread};
 use std::time::Instant;
 
 use rustix::event::{EventfdFlags, eventfd};
 
-use crate::channel::link::{Link, RECEIVE};
+use crate::channel::memory::Memory;
 use crate::channel::wait::{Peer, Wait, Waiting};
 use crate::error::{Error, ErrorKind, Result};
 use crate::sleep::LONG;
+
+const POLL: &str = "poll";
 
 /// A descriptor, and the thread that makes it readable.
 #[derive(Debug)]
@@ -29,42 +33,58 @@ pub(crate) struct Readiness {
     thread: Thread,
 }
 
-#[derive(Debug)]
 struct State {
+    memory: Arc<Memory>,
+    /// Who brings what is waited for.
+    peer: Peer,
+    is_ready: Box<dyn Fn(u64) -> bool + Send + Sync>,
     event: OwnedFd,
+    goal: AtomicU64,
     is_armed: AtomicBool,
     is_over: AtomicBool,
 }
 
 impl Readiness {
-    /// For messages of these lanes, from this peer.
-    pub(crate) fn new(links: Vec<Link>, peer: Peer) -> Result<Self> {
-        let what = || links[0].memory().segment().show();
-        let flags = EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK;
-        let event = eventfd(0, flags).map_err(|errno| Error::os("poll", what(), errno))?;
-        let (is_armed, is_over) = (AtomicBool::new(false), AtomicBool::new(false));
-        let state = Arc::new(State { event, is_armed, is_over });
-        let what = what();
+    /// For what a peer brings. Whether it is there for a goal is told by `is_ready`; not armed yet.
+    pub(crate) fn new(
+        memory: &Arc<Memory>,
+        peer: Peer,
+        is_ready: impl Fn(u64) -> bool + Send + Sync + 'static,
+    ) -> Result<Self> {
+        let fail = |errno| Error::os(POLL, memory.segment().show(), errno);
+        let event = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).map_err(fail)?;
+        let state = Arc::new(State {
+            memory: memory.clone(),
+            peer,
+            is_ready: Box::new(is_ready),
+            event,
+            goal: AtomicU64::new(0),
+            is_armed: AtomicBool::new(false),
+            is_over: AtomicBool::new(false),
+        });
         let thread = thread::Builder::new().name("folio-shm-ready".into());
         let thread = thread
             .spawn({
                 let state = state.clone();
-                move || state.work(&links, peer)
+                move || state.work()
             })
             .map_err(|error| {
-                let errno = rustix::io::Errno::from_io_error(&error);
-                Error::os("poll", what, errno.unwrap_or(rustix::io::Errno::AGAIN))
+                fail(rustix::io::Errno::from_io_error(&error).unwrap_or(rustix::io::Errno::AGAIN))
             })?;
-        let this = Self { state, thread: thread.thread().clone() };
-        this.arm();
-        Ok(this)
+        Ok(Self { state, thread: thread.thread().clone() })
     }
 
-    /// From now on a message makes the descriptor readable, as does one that is there already.
-    pub(crate) fn arm(&self) {
+    /// From now on the descriptor gets readable when what is waited for is there, or is already.
+    pub(crate) fn arm(&self, goal: u64) {
+        let state = &self.state;
         let mut count = [0; 8];
-        let _ = rustix::io::read(&self.state.event, &mut count);
-        self.state.is_armed.store(true, Ordering::Release);
+        let _ = rustix::io::read(&state.event, &mut count);
+        state.goal.store(goal, Ordering::Relaxed);
+        // The thread may be asleep with another goal.
+        if (state.is_ready)(goal) {
+            return state.tell();
+        }
+        state.is_armed.store(true, Ordering::Release);
         self.thread.unpark();
     }
 
@@ -81,7 +101,7 @@ impl Drop for Readiness {
 }
 
 impl State {
-    fn work(&self, links: &[Link], peer: Peer) {
+    fn work(&self) {
         let mut wait = Wait::default();
         wait.waiting = Waiting::Sleep;
         while !self.is_over.load(Ordering::Acquire) {
@@ -89,16 +109,29 @@ impl State {
                 thread::park();
                 continue;
             }
-            let is_filled = || Ok(links.iter().any(Link::is_filled).then_some(()));
-            // Not for ever: the receiver may be gone.
+            let is_ready = || {
+                let goal = self.goal.load(Ordering::Relaxed);
+                Ok((self.is_ready)(goal).then_some(()))
+            };
+            // Not for ever: whom it is for may be gone.
             let end = Instant::now() + LONG;
-            let waited = wait.until(RECEIVE, &links[0].circle.memory, peer, Some(end), is_filled);
+            let waited = wait.until(POLL, &self.memory, self.peer, Some(end), is_ready);
             if waited.is_err_and(|error| error.kind() == ErrorKind::TimedOut) {
                 continue;
             }
             // Before the descriptor is readable: who reads may arm it at once.
             self.is_armed.store(false, Ordering::Release);
-            let _ = rustix::io::write(&self.event, &1u64.to_ne_bytes());
+            self.tell();
         }
+    }
+
+    fn tell(&self) {
+        let _ = rustix::io::write(&self.event, &1u64.to_ne_bytes());
+    }
+}
+
+impl fmt::Debug for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("State").field("peer", &self.peer).finish_non_exhaustive()
     }
 }

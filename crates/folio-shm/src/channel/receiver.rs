@@ -82,7 +82,7 @@ impl Receiver {
         if found.is_none() {
             self.lanes.ring();
         }
-        Ok(found.map(|(index, slot)| self.lanes.message(index, slot)))
+        Ok(found.map(|(index, slot)| self.lanes.message(&self.place, index, slot)))
     }
 
     /// A descriptor to poll(2), for those who wait for other things too. It is readable when there may be a
@@ -121,12 +121,16 @@ impl Receiver {
     /// pthread_create(3).
     pub fn ready_fd(&mut self) -> Result<BorrowedFd<'_>> {
         self.place.is_ours(RECEIVE)?;
-        if let Some(readiness) = &self.readiness {
-            readiness.arm();
-        } else {
-            self.readiness = Some(Readiness::new(self.lanes.links.clone(), self.peer)?);
-        }
-        Ok(self.readiness.as_ref().expect("just made").fd())
+        let readiness = match self.readiness.take() {
+            Some(readiness) => readiness,
+            None => {
+                let links = self.lanes.links.clone();
+                let memory = &self.lanes.links[0].circle.memory;
+                Readiness::new(memory, self.peer, move |_| links.iter().any(Link::is_filled))?
+            }
+        };
+        readiness.arm(0);
+        Ok(self.readiness.insert(readiness).fd())
     }
 
     /// What there is now, without waiting; an error if there is nothing, and no sender any more.
@@ -137,34 +141,24 @@ impl Receiver {
         if let Some(found) = lanes.find()? {
             return Ok(Some(found));
         }
-        match lanes.wait(wait, *peer, Some(Instant::now())) {
-            Ok(found) => Ok(Some(found)),
-            Err(error) if error.kind() == crate::ErrorKind::TimedOut => Ok(None),
-            Err(error) => Err(error),
-        }
+        crate::channel::wait::unless_late(lanes.wait(wait, *peer, Some(Instant::now())))
     }
 
     /// The message that was found.
     #[cfg(feature = "tokio")]
     pub(crate) fn found(&mut self, (index, slot): (usize, Slot)) -> Message<'_> {
-        self.lanes.message(index, slot)
-    }
-
-    #[cfg(feature = "tokio")]
-    pub(crate) fn not_polled(&self, error: &std::io::Error) -> crate::Error {
-        let errno = rustix::io::Errno::from_io_error(error).unwrap_or(rustix::io::Errno::IO);
-        crate::Error::os("poll", self.lanes.links[0].memory().segment().show(), errno)
+        self.lanes.message(&self.place, index, slot)
     }
 
     #[inline]
     fn receive(&mut self, deadline: Option<Instant>) -> Result<Message<'_>> {
         self.place.is_ours(RECEIVE)?;
-        let Self { lanes, wait, peer, .. } = self;
+        let Self { lanes, wait, peer, place, .. } = self;
         let (index, slot) = match lanes.find()? {
             Some(found) => found,
             None => lanes.wait(wait, *peer, deadline)?,
         };
-        Ok(lanes.message(index, slot))
+        Ok(lanes.message(place, index, slot))
     }
 }
 
@@ -205,9 +199,9 @@ impl Lanes {
     }
 
     #[inline]
-    fn message(&mut self, index: usize, slot: Slot) -> Message<'_> {
+    fn message<'a>(&'a mut self, place: &'a Place, index: usize, slot: Slot) -> Message<'a> {
         let (link, head) = (&self.links[index], &mut self.heads[index]);
-        Message { link, head, slot, is_claimed: !self.is_alone }
+        Message { link, head, slot, place, is_claimed: !self.is_alone }
     }
 
     #[cold]

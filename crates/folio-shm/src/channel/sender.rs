@@ -1,13 +1,14 @@
-//! The sender: one end of a channel, and the places for messages that it lends.
-#![allow(unsafe_code)]
+//! The sender: one end of a queue.
 
+use std::os::fd::BorrowedFd;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
-
-use folio::View;
 
 use crate::channel::lane::{Slot, Tail};
 use crate::channel::link::{Link, SEND};
+use crate::channel::loan::{Lender, Loan};
 use crate::channel::place::Place;
+use crate::channel::readiness::Readiness;
 use crate::channel::wait::{Peer, Wait, Waiting};
 use crate::error::Result;
 use crate::shared::{self, Shared};
@@ -15,12 +16,13 @@ use crate::shared::{self, Shared};
 /// The sending side of a channel, which one process has at a time. Dropped, it is closed: the receiver learns of it after the last message.
 #[derive(Debug)]
 pub struct Sender {
-    link: Link,
+    pub(crate) link: Link,
     place: Place,
     tail: Tail,
     wait: Wait,
     /// Who makes room.
     peer: Peer,
+    readiness: Option<Readiness>,
 }
 
 impl Sender {
@@ -29,7 +31,7 @@ impl Sender {
         let tail = link.tail()?;
         // Whoever sleeps looks who is there now.
         link.filled().ring();
-        Ok(Self { link, place, tail, wait: Wait::default(), peer })
+        Ok(Self { link, place, tail, wait: Wait::default(), peer, readiness: None })
     }
 
     /// How to wait for room; [`Waiting::Adaptive`] by default.
@@ -98,7 +100,7 @@ impl Sender {
     #[inline]
     pub fn loan(&mut self, len: usize) -> Result<Loan<'_>> {
         let slot = self.reserve(len, None)?;
-        Ok(Loan { sender: self, slot })
+        Ok(self.lend(slot))
     }
 
     /// The same, if there is room before the deadline.
@@ -107,7 +109,7 @@ impl Sender {
     /// As [`send_until`](Self::send_until).
     pub fn loan_until(&mut self, len: usize, deadline: Instant) -> Result<Loan<'_>> {
         let slot = self.reserve(len, Some(deadline))?;
-        Ok(Loan { sender: self, slot })
+        Ok(self.lend(slot))
     }
 
     /// The same, if there is room now.
@@ -117,21 +119,71 @@ impl Sender {
     #[inline]
     pub fn try_loan(&mut self, len: usize) -> Result<Option<Loan<'_>>> {
         let slot = self.try_reserve(len)?;
-        Ok(slot.map(|slot| Loan { sender: self, slot }))
+        Ok(slot.map(|slot| self.lend(slot)))
+    }
+
+    /// A descriptor to poll(2), for those who wait for other things too. It is readable when there may be room for a
+    /// message of so many bytes, or no receiver any more, since the last call of this: so one that found no room is
+    /// followed by this, and this by the wait. The first call starts a thread, which makes it so.
+    ///
+    /// ```
+    /// use std::time::Instant;
+    /// use folio_shm::{ErrorKind, Queue};
+    ///
+    /// # use rustix::event::{PollFd, PollFlags, poll};
+    /// let queue = Queue::options().create().longest(1000).bytes(4096).memfd("polled")?;
+    /// let (mut sender, mut receiver) = (queue.sender()?, queue.receiver()?);
+    /// let message = [1; 1000];
+    /// while sender.try_send(&message)? {}
+    /// assert_eq!(receiver.recv()?.len(), 1000); // makes room
+    /// let fd = sender.ready_fd(1000)?;
+    /// poll(&mut [PollFd::new(&fd, PollFlags::IN)], None).unwrap();
+    /// assert!(sender.try_send(&message)?);
+    /// # Ok::<(), folio_shm::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`try_send`](Self::try_send); EMFILE, ENFILE, EAGAIN: see eventfd(2) and pthread_create(3).
+    pub fn ready_fd(&mut self, len: usize) -> Result<BorrowedFd<'_>> {
+        self.place.is_ours(SEND)?;
+        let goal = self.tail.goal(&self.link.shape, self.link.check_len(len)?);
+        let readiness = match self.readiness.take() {
+            Some(readiness) => readiness,
+            None => {
+                let link = self.link.clone();
+                Readiness::new(&self.link.circle.memory, self.peer, move |goal| {
+                    link.head().load(Ordering::Acquire) >= goal
+                })?
+            }
+        };
+        readiness.arm(goal);
+        Ok(self.readiness.insert(readiness).fd())
+    }
+
+    /// A place if there is room now; an error if there is none, and no receiver any more.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn reserve_now(&mut self, len: usize) -> Result<Option<Slot>> {
+        crate::channel::wait::unless_late(self.reserve(len, Some(Instant::now())))
     }
 
     #[inline]
-    fn send_in(&mut self, slot: Slot, message: &[u8]) -> Result<()> {
+    pub(crate) fn send_in(&mut self, slot: Slot, message: &[u8]) -> Result<()> {
         self.link.write(slot, 0, message)?;
-        self.publish(slot);
+        self.publish(slot)
+    }
+
+    #[inline]
+    pub(crate) fn publish(&mut self, slot: Slot) -> Result<()> {
+        self.place.is_ours(SEND)?;
+        self.tail.publish(&self.link.circle, slot);
+        self.link.count_sent();
+        self.link.filled().ring();
         Ok(())
     }
 
     #[inline]
-    fn publish(&mut self, slot: Slot) {
-        self.tail.publish(&self.link.circle, slot);
-        self.link.count_sent();
-        self.link.filled().ring();
+    pub(crate) fn lend(&mut self, slot: Slot) -> Loan<'_> {
+        Loan { lender: Lender::Sender(self), slot }
     }
 
     #[inline]
@@ -154,67 +206,6 @@ impl Sender {
         let Self { link, tail, wait, peer, .. } = self;
         let ready = || link.reserve(tail, len as u32);
         wait.until(SEND, &link.circle.memory, *peer, deadline, ready)
-    }
-}
-
-/// A place for a message in the segment. Dropped without being sent, it never was.
-#[derive(Debug)]
-pub struct Loan<'a> {
-    sender: &'a mut Sender,
-    slot: Slot,
-}
-
-impl Loan<'_> {
-    /// Bytes of the message.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.slot.len() as usize
-    }
-
-    /// Whether there are none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.slot.len() == 0
-    }
-
-    /// The bytes, to be written by copying.
-    #[must_use]
-    pub fn view(&self) -> View<'_> {
-        self.sender.link.view(self.slot)
-    }
-
-    /// Copies `bytes` to position `at` of the message.
-    ///
-    /// # Errors
-    /// As [`Segment::write_at`](crate::Segment::write_at).
-    #[inline]
-    pub fn write_at(&self, at: usize, bytes: &[u8]) -> Result<()> {
-        self.sender.link.write(self.slot, at, bytes)
-    }
-
-    /// The bytes as a slice.
-    ///
-    /// # Safety
-    /// No process that has the segment writes to them as long as the slice lives: the peers are trusted, which
-    /// this crate otherwise does not ask for. Should one cut the segment, the bytes turn to zeros.
-    pub unsafe fn as_mut_slice(&mut self) -> &mut [u8] {
-        let view = self.view();
-        let (start, len) = (view.as_ptr().cast_mut(), view.len());
-        // SAFETY: the bytes are mapped as long as the channel is, which `self` has; the mapping is guarded; any
-        // bytes are valid `u8`. The slot is this side's alone until it is published, which takes `self`;
-        // that peers keep to it is the caller's word.
-        unsafe { std::slice::from_raw_parts_mut(start, len) }
-    }
-
-    /// Makes the message shorter: only its first `len` bytes are sent. Longer it does not get.
-    pub fn shorten(&mut self, len: usize) {
-        self.slot = self.slot.shortened(u32::try_from(len).unwrap_or(u32::MAX));
-    }
-
-    /// Sends the message.
-    #[inline]
-    pub fn send(self) {
-        self.sender.publish(self.slot);
     }
 }
 

@@ -5,6 +5,8 @@
 //! time that a wake-up takes; if not, it takes the processor from whoever is to bring it. So the wait
 //! remembers how long the last ones took, and looks only where they were short; now and then it tries
 //! again whether they still are not. On one processor it never looks twice.
+//!
+//! Who has the segment read-only cannot say that it sleeps, and looks around every millisecond.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -25,6 +27,9 @@ const LOOKS: u32 = 64;
 
 /// One wait in so many is tried with looking, where looking has not been worth it.
 const TRIAL: u32 = 32;
+
+/// How often those look around who cannot say that they sleep.
+const ROUND: Duration = Duration::from_millis(1);
 
 /// How a side of a channel waits for the other.
 #[non_exhaustive]
@@ -84,6 +89,7 @@ impl Wait {
         }
         let began = Instant::now();
         let bell = memory.bell(peer.bell);
+        let is_onlooker = memory.is_read_only();
         loop {
             if !budget.is_zero()
                 && let Some(found) = look(began + budget, deadline, &mut ready)?
@@ -91,7 +97,7 @@ impl Wait {
                 self.remember(began.elapsed());
                 return Ok(found);
             }
-            let number = bell.prepare();
+            let number = if is_onlooker { 0 } else { bell.prepare() };
             let holder = peer.places.holder(memory);
             let has_died = self.has_died(holder, memory, peer);
             // After the look at who is there: what it did before it went is found.
@@ -119,6 +125,11 @@ impl Wait {
             }
             memory.segment().whole(operation)?;
             if self.waiting == Waiting::Busy {
+                continue;
+            }
+            if is_onlooker {
+                let left = deadline.map(|deadline| deadline.saturating_duration_since(now));
+                std::thread::sleep(left.map_or(ROUND, |left| left.min(ROUND)));
                 continue;
             }
             let is_watched = matches!(self.watched, Some((_, Some(_))));
@@ -162,6 +173,9 @@ impl Wait {
             Some((whom, None)) if *whom == mark => return mark.life() == Life::Dead,
             _ => {}
         }
+        if memory.is_read_only() {
+            return mark.life() == Life::Dead;
+        }
         let memory = memory.clone();
         let ring = move || memory.bell(peer.bell).wake_all();
         let watched = Watched::and_then(mark, Some(Then(Box::new(ring))));
@@ -171,6 +185,16 @@ impl Wait {
         };
         self.watched = Some((mark, watched));
         has_died
+    }
+}
+
+/// What came in time, if it did.
+#[cfg(feature = "tokio")]
+pub(crate) fn unless_late<T>(result: Result<T>) -> Result<Option<T>> {
+    match result {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if error.kind() == ErrorKind::TimedOut => Ok(None),
+        Err(error) => Err(error),
     }
 }
 
