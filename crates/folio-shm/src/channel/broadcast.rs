@@ -68,7 +68,7 @@ impl Broadcast {
     /// Whether the publisher waits for the slowest subscriber.
     #[must_use]
     pub fn holds_back(&self) -> bool {
-        self.measures.holds_back != 0
+        self.measures.choice != 0
     }
 
     /// Takes the publisher's place.

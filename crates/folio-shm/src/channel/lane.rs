@@ -108,6 +108,11 @@ impl Slot {
         Self { from, header, to: header + record(len), len }
     }
 
+    /// Where what is before it ends.
+    pub(crate) fn from(&self) -> u64 {
+        self.from
+    }
+
     /// Where its header is.
     pub(crate) fn header(&self) -> u64 {
         self.header
@@ -195,6 +200,11 @@ impl Tail {
             }
         }
         Ok(slot)
+    }
+
+    /// The receiver's head, as it was seen last.
+    pub(crate) fn seen(&self) -> u64 {
+        self.head
     }
 
     /// Where the head must be for a message of this length to have room.

@@ -4,7 +4,7 @@
 //!
 //! | offset | |
 //! | --- | --- |
-//! | 0 | sender: its mark, how many messages it sent; in a broadcast its tail and its intent |
+//! | 0 | sender: its mark, how many messages it sent; in a broadcast its tail and its intent; how many it dropped |
 //! | 64 | reader: its mark, the head, how many messages were received |
 //! | 128 | the bell that the reader rings |
 //!
@@ -16,6 +16,7 @@ use folio::View;
 
 use crate::channel::bell::Bell;
 use crate::channel::cast::Progress;
+use crate::channel::discard;
 use crate::channel::lane::{Head, Refusal, Scribbled, Shape, Slot, Tail, Words};
 use crate::channel::memory::{Circle, Memory};
 use crate::error::{Error, ErrorKind, Result};
@@ -32,6 +33,7 @@ pub(crate) const BYTES: usize = 192;
 const SENT: usize = 8;
 const TAIL: usize = 16;
 const INTENT: usize = 24;
+const DROPPED: usize = 32;
 const READER: usize = 64;
 const HEAD: usize = 72;
 const RECEIVED: usize = 80;
@@ -105,6 +107,11 @@ impl Link {
         count(self.memory().word64(self.base + RECEIVED));
     }
 
+    /// Messages that were given up for newer ones.
+    pub(crate) fn dropped(&self) -> u64 {
+        self.memory().word64(self.base + DROPPED).load(Ordering::Relaxed)
+    }
+
     /// Where a new sender begins.
     pub(crate) fn tail(&self) -> Result<Tail> {
         let tail = Tail::find(&self.shape, &self.circle, self.head());
@@ -124,6 +131,37 @@ impl Link {
             Err(Refusal::Full) => Ok(None),
             Err(Refusal::Scribbled) => Err(self.scribbled(SEND)),
         }
+    }
+
+    /// The same, where older messages are given up for it.
+    #[cold]
+    pub(crate) fn make_room(&self, tail: &mut Tail, len: u32) -> Result<Slot> {
+        match discard::make_room(tail, &self.shape, &self.circle, self.head(), len) {
+            Ok((slot, lost)) => {
+                let dropped = self.memory().word64(self.base + DROPPED);
+                dropped.store(self.dropped().wrapping_add(lost), Ordering::Relaxed);
+                Ok(slot)
+            }
+            Err(_) => Err(self.scribbled(SEND)),
+        }
+    }
+
+    /// Copies the oldest message to the front of `buffer`, which has room for any, and takes it; its length, if
+    /// there is one.
+    pub(crate) fn take_oldest(&self, buffer: &mut [u8]) -> Result<Option<usize>> {
+        for _ in 0..discard::TRIES {
+            let found = discard::oldest(&self.shape, &self.circle, self.head());
+            let found = found.map_err(|Scribbled| self.scribbled(RECEIVE))?;
+            let Some(slot) = found else { return Ok(None) };
+            let len = slot.len() as usize;
+            self.read(slot, 0, &mut buffer[..len])?;
+            if discard::take(self.head(), slot) {
+                let received = self.memory().word64(self.base + RECEIVED);
+                received.fetch_add(1, Ordering::Relaxed);
+                return Ok(Some(len));
+            }
+        }
+        Ok(None)
     }
 
     #[inline(always)]

@@ -2,7 +2,7 @@
 //!
 //! | offset | |
 //! | --- | --- |
-//! | 0 | longest message, size of a circle, number of senders, of receivers, whether they hold back |
+//! | 0 | longest message, size of a circle, number of senders, of receivers, what is done without room |
 //! | 64 | the bell that the senders ring |
 //! | 128 | for each receiver, on a cache line of its own: its mark, its head |
 //! | then | for each sender: the words of its link |
@@ -35,20 +35,20 @@ pub(crate) struct Measures {
     pub(crate) size: u64,
     pub(crate) senders: u64,
     pub(crate) receivers: u64,
-    /// 1 if receivers hold the sender back who share a lane.
-    pub(crate) holds_back: u64,
+    /// 1 in a broadcast whose subscribers hold the publisher back, and in a queue that drops the oldest.
+    pub(crate) choice: u64,
 }
 
 impl Measures {
     pub(crate) fn write(&self, segment: &Segment) -> Result<()> {
-        let Self { longest, size, senders, receivers, holds_back } = *self;
-        segment.put(0, &[longest, size, senders, receivers, holds_back])
+        let Self { longest, size, senders, receivers, choice } = *self;
+        segment.put(0, &[longest, size, senders, receivers, choice])
     }
 
     /// Those of a segment, if they are sound.
     pub(crate) fn check(segment: &Segment) -> Result<(Self, Shape)> {
-        let [longest, size, senders, receivers, holds_back] = segment.get(0)?;
-        let this = Self { longest, size, senders, receivers, holds_back };
+        let [longest, size, senders, receivers, choice] = segment.get(0)?;
+        let this = Self { longest, size, senders, receivers, choice };
         let shape = this.shape().filter(|_| this.len() == segment.len() as u64);
         shape.map(|shape| (this, shape)).ok_or_else(|| {
             let reason = "the measures of the channel contradict each other";
@@ -65,7 +65,7 @@ impl Measures {
             && (Shape::smallest(longest)..=LARGEST).contains(&self.size)
             && places.contains(&self.senders)
             && places.contains(&self.receivers)
-            && self.holds_back <= 1;
+            && self.choice <= 1;
         is_sound.then_some(Shape { size: self.size, longest })
     }
 

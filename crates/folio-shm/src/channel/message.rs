@@ -10,33 +10,50 @@ use crate::error::Result;
 use crate::shared::{self, Shared};
 
 /// A message in the segment. Dropped, its place is the sender's again.
+///
+/// Of a queue that [drops the oldest](crate::ChannelOptions::drop_oldest) it is a copy.
 #[derive(Debug)]
 pub struct Message<'a> {
     pub(crate) link: &'a Link,
-    pub(crate) head: &'a mut Head,
-    pub(crate) slot: Slot,
-    pub(crate) place: &'a Place,
-    /// Whether others may read the lane when this one has been dropped.
-    pub(crate) is_claimed: bool,
+    pub(crate) bytes: Bytes<'a>,
+}
+
+/// Where its bytes are.
+#[derive(Debug)]
+pub(crate) enum Bytes<'a> {
+    InSegment {
+        slot: Slot,
+        head: &'a mut Head,
+        place: &'a Place,
+        /// Whether others may read the lane when this one has been dropped.
+        is_claimed: bool,
+    },
+    Copied(View<'a>),
 }
 
 impl Message<'_> {
     /// Bytes of the message.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.slot.len() as usize
+        match &self.bytes {
+            Bytes::InSegment { slot, .. } => slot.len() as usize,
+            Bytes::Copied(view) => view.len(),
+        }
     }
 
     /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.slot.len() == 0
+        self.len() == 0
     }
 
     /// The bytes, to be read by copying. The sender's process may change them still.
     #[must_use]
     pub fn view(&self) -> View<'_> {
-        self.link.view(self.slot)
+        match &self.bytes {
+            Bytes::InSegment { slot, .. } => self.link.view(*slot),
+            Bytes::Copied(view) => *view,
+        }
     }
 
     /// Copies bytes from position `at` of the message into `buf`.
@@ -45,7 +62,12 @@ impl Message<'_> {
     /// As [`Segment::read_at`](crate::Segment::read_at).
     #[inline]
     pub fn read_at(&self, at: usize, buf: &mut [u8]) -> Result<()> {
-        self.link.read(self.slot, at, buf)
+        match &self.bytes {
+            Bytes::InSegment { slot, .. } => self.link.read(*slot, at, buf),
+            Bytes::Copied(view) => {
+                view.read_at(at, buf).map_err(|error| self.link.lost(RECEIVE, error))
+            }
+        }
     }
 
     /// The message as a value: a copy.
@@ -73,7 +95,7 @@ impl Message<'_> {
     #[must_use]
     pub unsafe fn as_slice(&self) -> &[u8] {
         let view = self.view();
-        // SAFETY: as in `Loan::as_mut_slice`; an honest sender writes to the slot only after it has been
+        // SAFETY: a copy nobody else has. Otherwise as in `Loan::as_mut_slice`; an honest sender writes to the slot only after it has been
         // released, which takes `self`.
         unsafe { std::slice::from_raw_parts(view.as_ptr(), view.len()) }
     }
@@ -82,14 +104,15 @@ impl Message<'_> {
 impl Drop for Message<'_> {
     #[inline]
     fn drop(&mut self) {
+        let Bytes::InSegment { slot, head, place, is_claimed } = &mut self.bytes else { return };
         // A forked child has it, too; and it is its parent's to give back.
-        if !self.place.is_here() {
+        if !place.is_here() {
             return;
         }
-        self.head.release(self.link.head(), self.slot);
+        head.release(self.link.head(), *slot);
         self.link.count_received();
         self.link.drained().ring_if_seen();
-        if self.is_claimed {
+        if *is_claimed {
             self.link.unclaim();
         }
     }

@@ -10,7 +10,9 @@
 pub mod asynchronous;
 pub(crate) mod bell;
 pub mod broadcast;
+pub(crate) mod buffer;
 pub(crate) mod cast;
+pub(crate) mod discard;
 pub(crate) mod lane;
 #[cfg(test)]
 mod lane_tests;

@@ -78,7 +78,8 @@ pub struct ChannelOptions<C> {
     layout: u64,
     senders: Option<usize>,
     receivers: Option<usize>,
-    holds_back: bool,
+    /// Whether a broadcast holds back, or a queue drops the oldest.
+    choice: bool,
     channel: PhantomData<fn() -> C>,
 }
 
@@ -91,7 +92,7 @@ impl<C> Default for ChannelOptions<C> {
             layout: 0,
             senders: None,
             receivers: None,
-            holds_back: false,
+            choice: false,
             channel: PhantomData,
         }
     }
@@ -192,7 +193,7 @@ impl<C: Channel> ChannelOptions<C> {
             size: Shape::smallest(longest).max(bytes.map_or(u64::MAX, |bytes| bytes as u64)),
             senders: self.senders.unwrap_or(1) as u64,
             receivers: self.receivers.unwrap_or(1) as u64,
-            holds_back: self.holds_back.into(),
+            choice: self.choice.into(),
         };
         if measures.shape().is_none() {
             return fail(
@@ -221,6 +222,15 @@ impl ChannelOptions<Queue> {
         self.receivers = Some(count);
         self
     }
+
+    /// Has senders give up the oldest messages where there is no room for the newest, and never wait; how many were
+    /// lost is told by [`Queue::stat`]. Receivers copy each message out, and one that dies takes the message with it that it
+    /// has just received. By default senders wait. Counts for the one who makes it.
+    #[must_use]
+    pub fn drop_oldest(mut self) -> Self {
+        self.choice = true;
+        self
+    }
 }
 
 impl ChannelOptions<Broadcast> {
@@ -235,7 +245,7 @@ impl ChannelOptions<Broadcast> {
     /// nobody. Counts for the one who makes it.
     #[must_use]
     pub fn hold_back(mut self) -> Self {
-        self.holds_back = true;
+        self.choice = true;
         self
     }
 }

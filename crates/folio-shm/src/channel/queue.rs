@@ -40,13 +40,14 @@
 
 use std::sync::Arc;
 
+use crate::channel::buffer::Buffer;
 use crate::channel::lane::Shape;
 use crate::channel::link::Link;
 use crate::channel::measures::{FILLED, Measures};
 use crate::channel::memory::Memory;
 use crate::channel::options::{ChannelOptions, is_channel};
 use crate::channel::place::Places;
-use crate::channel::receiver::Receiver;
+use crate::channel::receiver::{Receiver, Taking};
 use crate::channel::sender::Sender;
 use crate::channel::wait::Peer;
 use crate::error::Result;
@@ -89,7 +90,13 @@ impl Queue {
         let link = self.link(index);
         let (bell, side) = (link.drained_at(), "receiver");
         let peer = Peer { places: self.receivers(), bell, side, always_rings: false };
-        Sender::new(link, place, peer)
+        Sender::new(link, place, peer, self.drops_oldest())
+    }
+
+    /// Whether senders give up the oldest messages where there is no room, and never wait.
+    #[must_use]
+    pub fn drops_oldest(&self) -> bool {
+        self.measures.choice != 0
     }
 
     /// Takes a receiver's place.
@@ -103,19 +110,27 @@ impl Queue {
         // With others about, a message may be left over without anybody ringing.
         let always_rings = is_alone && self.measures.senders == 1;
         let peer = Peer { places: self.senders(), bell: FILLED, side: "sender", always_rings };
-        Receiver::new(links, place, peer, is_alone)
+        let taking = match is_alone {
+            _ if self.drops_oldest() => Taking::Copying(Buffer::new(self.longest())?),
+            true => Taking::Alone,
+            false => Taking::Claiming,
+        };
+        Receiver::new(links, place, peer, taking)
     }
 
     /// What can be seen from outside. No side notices.
     #[must_use]
     pub fn stat(&self) -> QueueStat {
         let links = (0..self.measures.senders as usize).map(|index| self.link(index));
-        let (sent, received) = links.fold((0u64, 0u64), |(sent, received), link| {
-            (sent.wrapping_add(link.sent()), received.wrapping_add(link.received()))
-        });
+        let (mut sent, mut received, mut dropped) = (0u64, 0u64, 0u64);
+        for link in links {
+            sent = sent.wrapping_add(link.sent());
+            received = received.wrapping_add(link.received());
+            dropped = dropped.wrapping_add(link.dropped());
+        }
         let pids = |places: Places| places.pids(&self.memory).collect();
         let (senders, receivers) = (pids(self.senders()), pids(self.receivers()));
-        QueueStat { sent, received, senders, receivers }
+        QueueStat { sent, received, dropped, senders, receivers }
     }
 
     fn link(&self, index: usize) -> Link {
@@ -142,6 +157,8 @@ pub struct QueueStat {
     pub sent: u64,
     /// Messages that were received.
     pub received: u64,
+    /// Messages that were given up for newer ones.
+    pub dropped: u64,
     /// The processes that are senders, dead or alive.
     pub senders: Vec<u32>,
     /// The processes that are receivers, dead or alive.

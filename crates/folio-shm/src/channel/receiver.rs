@@ -1,14 +1,15 @@
 //! The receiver: the other end of a channel.
 //!
 //! Alone, it keeps the head of each lane to itself. One of several claims a lane for as long as it has a message
-//! of it, and goes on where the one before it stopped.
+//! of it, and goes on where the one before it stopped. Where senders drop the oldest, it copies each message.
 
 use std::os::fd::BorrowedFd;
 use std::time::Instant;
 
+use crate::channel::buffer::Buffer;
 use crate::channel::lane::{Head, Slot};
 use crate::channel::link::{Link, RECEIVE};
-use crate::channel::message::Message;
+use crate::channel::message::{Bytes, Message};
 use crate::channel::place::Place;
 use crate::channel::readiness::Readiness;
 use crate::channel::wait::{Peer, Wait, Waiting};
@@ -31,17 +32,35 @@ pub struct Receiver {
 struct Lanes {
     links: Vec<Link>,
     heads: Vec<Head>,
-    /// Whether no other receiver can be there.
-    is_alone: bool,
+    taking: Taking,
     /// The lane to look at first: messages of all senders have their turn.
     next: usize,
 }
 
+/// How it takes messages.
+#[derive(Debug)]
+pub(crate) enum Taking {
+    /// No other receiver can be there.
+    Alone,
+    /// Others may be there; whoever has a message of a lane has the lane.
+    Claiming,
+    /// The sender may give a message up while it is copied to this memory.
+    Copying(Buffer),
+}
+
+/// A message that was found.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Found {
+    Slot(usize, Slot),
+    /// A copy of so many bytes.
+    Copy(usize, usize),
+}
+
 impl Receiver {
     /// A receiver in a place that it has.
-    pub(crate) fn new(links: Vec<Link>, place: Place, peer: Peer, is_alone: bool) -> Result<Self> {
+    pub(crate) fn new(links: Vec<Link>, place: Place, peer: Peer, taking: Taking) -> Result<Self> {
         let heads = links.iter().map(Link::start).collect::<Result<_>>()?;
-        let lanes = Lanes { links, heads, is_alone, next: 0 };
+        let lanes = Lanes { links, heads, taking, next: 0 };
         lanes.ring();
         Ok(Self { lanes, place, wait: Wait::default(), peer, readiness: None })
     }
@@ -82,7 +101,7 @@ impl Receiver {
         if found.is_none() {
             self.lanes.ring();
         }
-        Ok(found.map(|(index, slot)| self.lanes.message(&self.place, index, slot)))
+        Ok(found.map(|found| self.lanes.message(&self.place, found)))
     }
 
     /// A descriptor to poll(2), for those who wait for other things too. It is readable when there may be a
@@ -135,7 +154,7 @@ impl Receiver {
 
     /// What there is now, without waiting; an error if there is nothing, and no sender any more.
     #[cfg(feature = "tokio")]
-    pub(crate) fn find_now(&mut self) -> Result<Option<(usize, Slot)>> {
+    pub(crate) fn find_now(&mut self) -> Result<Option<Found>> {
         self.place.is_ours(RECEIVE)?;
         let Self { lanes, wait, peer, .. } = self;
         if let Some(found) = lanes.find()? {
@@ -146,45 +165,55 @@ impl Receiver {
 
     /// The message that was found.
     #[cfg(feature = "tokio")]
-    pub(crate) fn found(&mut self, (index, slot): (usize, Slot)) -> Message<'_> {
-        self.lanes.message(&self.place, index, slot)
+    pub(crate) fn found(&mut self, found: Found) -> Message<'_> {
+        self.lanes.message(&self.place, found)
     }
 
     #[inline]
     fn receive(&mut self, deadline: Option<Instant>) -> Result<Message<'_>> {
         self.place.is_ours(RECEIVE)?;
         let Self { lanes, wait, peer, place, .. } = self;
-        let (index, slot) = match lanes.find()? {
+        let found = match lanes.find()? {
             Some(found) => found,
             None => lanes.wait(wait, *peer, deadline)?,
         };
-        Ok(lanes.message(place, index, slot))
+        Ok(lanes.message(place, found))
     }
 }
 
 impl Lanes {
     /// A message, and its lane, which is claimed where it has to be.
     #[inline(always)]
-    fn find(&mut self) -> Result<Option<(usize, Slot)>> {
+    fn find(&mut self) -> Result<Option<Found>> {
         for step in 0..self.links.len() {
             let mut index = self.next + step;
             if index >= self.links.len() {
                 index -= self.links.len();
             }
-            if let Some(slot) = self.look(index)? {
+            if let Some(found) = self.look(index)? {
                 self.next = if index + 1 == self.links.len() { 0 } else { index + 1 };
-                return Ok(Some((index, slot)));
+                return Ok(Some(found));
             }
         }
         Ok(None)
     }
 
     #[inline(always)]
-    fn look(&mut self, index: usize) -> Result<Option<Slot>> {
+    fn look(&mut self, index: usize) -> Result<Option<Found>> {
         let link = &self.links[index];
-        if self.is_alone {
-            return link.peek(&self.heads[index]);
-        }
+        let slot = match &mut self.taking {
+            Taking::Alone => link.peek(&self.heads[index])?,
+            Taking::Claiming => self.claim(index)?,
+            Taking::Copying(buffer) => {
+                let taken = link.take_oldest(buffer.as_mut_slice())?;
+                return Ok(taken.map(|len| Found::Copy(index, len)));
+            }
+        };
+        Ok(slot.map(|slot| Found::Slot(index, slot)))
+    }
+
+    fn claim(&mut self, index: usize) -> Result<Option<Slot>> {
+        let link = &self.links[index];
         if !link.is_filled() || !link.claim() {
             return Ok(None);
         }
@@ -199,18 +228,22 @@ impl Lanes {
     }
 
     #[inline]
-    fn message<'a>(&'a mut self, place: &'a Place, index: usize, slot: Slot) -> Message<'a> {
-        let (link, head) = (&self.links[index], &mut self.heads[index]);
-        Message { link, head, slot, place, is_claimed: !self.is_alone }
+    fn message<'a>(&'a mut self, place: &'a Place, found: Found) -> Message<'a> {
+        match found {
+            Found::Slot(index, slot) => {
+                let is_claimed = !matches!(self.taking, Taking::Alone);
+                let (link, head) = (&self.links[index], &mut self.heads[index]);
+                Message { link, bytes: Bytes::InSegment { slot, head, place, is_claimed } }
+            }
+            Found::Copy(index, len) => {
+                let Taking::Copying(buffer) = &self.taking else { unreachable!("it was copied") };
+                Message { link: &self.links[index], bytes: Bytes::Copied(buffer.view(len)) }
+            }
+        }
     }
 
     #[cold]
-    fn wait(
-        &mut self,
-        wait: &mut Wait,
-        peer: Peer,
-        deadline: Option<Instant>,
-    ) -> Result<(usize, Slot)> {
+    fn wait(&mut self, wait: &mut Wait, peer: Peer, deadline: Option<Instant>) -> Result<Found> {
         self.ring();
         let memory = self.links[0].circle.memory.clone();
         wait.until(RECEIVE, &memory, peer, deadline, || self.find())

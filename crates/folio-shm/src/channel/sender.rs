@@ -22,16 +22,19 @@ pub struct Sender {
     wait: Wait,
     /// Who makes room.
     peer: Peer,
+    /// Whether there is always room, as older messages are given up for it.
+    drops_oldest: bool,
     readiness: Option<Readiness>,
 }
 
 impl Sender {
     /// The sender of a link, in a place that it has.
-    pub(crate) fn new(link: Link, place: Place, peer: Peer) -> Result<Self> {
+    pub(crate) fn new(link: Link, place: Place, peer: Peer, drops_oldest: bool) -> Result<Self> {
         let tail = link.tail()?;
         // Whoever sleeps looks who is there now.
         link.filled().ring();
-        Ok(Self { link, place, tail, wait: Wait::default(), peer, readiness: None })
+        let wait = Wait::default();
+        Ok(Self { link, place, tail, wait, peer, drops_oldest, readiness: None })
     }
 
     /// How to wait for room; [`Waiting::Adaptive`] by default.
@@ -150,9 +153,9 @@ impl Sender {
         let readiness = match self.readiness.take() {
             Some(readiness) => readiness,
             None => {
-                let link = self.link.clone();
+                let (link, drops_oldest) = (self.link.clone(), self.drops_oldest);
                 Readiness::new(&self.link.circle.memory, self.peer, move |goal| {
-                    link.head().load(Ordering::Acquire) >= goal
+                    drops_oldest || link.head().load(Ordering::Acquire) >= goal
                 })?
             }
         };
@@ -190,7 +193,10 @@ impl Sender {
     fn try_reserve(&mut self, len: usize) -> Result<Option<Slot>> {
         self.place.is_ours(SEND)?;
         let len = self.link.check_len(len)?;
-        self.link.reserve(&mut self.tail, len)
+        match self.link.reserve(&mut self.tail, len)? {
+            None if self.drops_oldest => self.link.make_room(&mut self.tail, len).map(Some),
+            found => Ok(found),
+        }
     }
 
     #[inline]
