@@ -113,7 +113,7 @@ impl Segment {
     /// Bytes of payload now.
     #[inline]
     pub fn len(&self) -> usize {
-        if !self.header.is_growable() {
+        if !self.is_growable() {
             return self.header.payload as usize;
         }
         let mut now = [0; 8];
@@ -129,6 +129,11 @@ impl Segment {
     #[inline]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Whether the payload's length may change.
+    pub(crate) fn is_growable(&self) -> bool {
+        self.header.is_growable()
     }
 
     /// Bytes to which the payload can grow.
@@ -184,7 +189,7 @@ impl Segment {
             return Err(Error::new(ErrorKind::OutOfRange, GROW, what(), reason)
                 .advice("growable() says how many"));
         }
-        if !self.header.is_growable() {
+        if !self.is_growable() {
             return Ok(());
         }
         if !self.mapping.protection().contains(folio::Protection::WRITE) {

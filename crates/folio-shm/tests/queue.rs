@@ -515,6 +515,27 @@ fn what_is_no_queue_or_another_is_not_opened() {
 }
 
 #[test]
+fn a_queue_in_a_segment_that_grows_is_refused() {
+    let growing = small().segment(|options| options.growable(1 << 20));
+    assert_eq!(growing.memfd("growing").unwrap_err().kind(), ErrorKind::Invalid);
+
+    // By an enemy, who has the length change between two looks.
+    let name = Name::new();
+    let honest = small().open(&name.0).unwrap();
+    let layout = layout(&name);
+    let mut bytes = vec![0; 64];
+    let segment = Segment::options().layout(layout).open(&name.0).unwrap();
+    segment.read_at(0, &mut bytes).unwrap();
+    let options = Segment::options().create_new().layout(layout);
+    let options = options.size(segment.len()).growable(1 << 20);
+    let grows = options.init(move |segment| segment.write_at(0, &bytes)).memfd("enemy").unwrap();
+    let fd = std::os::fd::AsFd::as_fd(&grows).try_clone_to_owned().unwrap();
+    let error = Queue::options().fd(fd).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Scribbled, "{error}");
+    drop(honest);
+}
+
+#[test]
 fn a_receiver_is_polled_along_with_other_things() {
     use rustix::event::{PollFd, PollFlags, poll};
     let name = Name::new();

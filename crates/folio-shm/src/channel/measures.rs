@@ -45,11 +45,12 @@ impl Measures {
         segment.put(0, &[longest, size, senders, receivers, choice])
     }
 
-    /// Those of a segment, if they are sound.
+    /// Those of a segment, if they are sound, and its length is theirs for good.
     pub(crate) fn check(segment: &Segment) -> Result<(Self, Shape)> {
         let [longest, size, senders, receivers, choice] = segment.get(0)?;
         let this = Self { longest, size, senders, receivers, choice };
-        let shape = this.shape().filter(|_| this.len() == segment.len() as u64);
+        let fits = || !segment.is_growable() && this.len() == segment.len() as u64;
+        let shape = this.shape().filter(|_| fits());
         shape.map(|shape| (this, shape)).ok_or_else(|| {
             let reason = "the measures of the channel contradict each other";
             Error::new(ErrorKind::Scribbled, "open", segment.show(), reason)

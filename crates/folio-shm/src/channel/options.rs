@@ -183,6 +183,9 @@ impl<C: Channel> ChannelOptions<C> {
             return Ok(options);
         }
         let fail = |reason| Err(Error::new(ErrorKind::Invalid, "make", "a channel", reason));
+        if options.capacity.is_some() {
+            return fail("a channel does not grow: leave growable() out");
+        }
         let Ok(longest) = u32::try_from(self.longest.unwrap_or(USUAL_LONGEST)) else {
             return fail("no message can have 4 GiB or more");
         };
