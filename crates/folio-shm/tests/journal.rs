@@ -288,6 +288,40 @@ fn whichever_of_the_last_writes_reach_the_disk_what_was_flushed_is_there() {
 }
 
 #[test]
+fn a_file_that_an_enemy_made_is_refused_or_read_and_nothing_overflows() {
+    let directory = Directory::new();
+    fill(&directory.0, 1);
+    let layout = folio_shm::Segment::options();
+    let bytes = fs::read(&directory.files()[0]).unwrap();
+    let layout = layout.layout(u64::from_le_bytes(bytes[16..24].try_into().unwrap()));
+    let last = |number: &str| directory.0.join(format!("{number}.journal"));
+    let made = |number: u64, size: usize, capacity: usize| {
+        let options = layout.clone().create_new().size(size).growable(capacity);
+        let options = options.init(move |file| file.put(0, &number));
+        options.file(last(&format!("{number:020}"))).unwrap()
+    };
+    let both = || {
+        let appended = small().append(&directory.0).and_then(|mut it| it.append(b"x"));
+        let read = small().read(&directory.0, Start::Newest);
+        (appended.map_err(|error| error.kind()), read.map(drop).map_err(|error| error.kind()))
+    };
+    // Its length may change between two looks.
+    drop(made(1000, 4096, 8192));
+    assert_eq!(both(), (Err(ErrorKind::Scribbled), Err(ErrorKind::Scribbled)));
+    // No room for the first record.
+    drop(made(1001, 8, 8));
+    assert_eq!(both(), (Err(ErrorKind::Scribbled), Err(ErrorKind::Scribbled)));
+    // What is no number, or one that leaves none for those after it, is none of the journal's.
+    for name in ["18446744073709551615", "+0000000000000009999"] {
+        fs::write(last(name), &bytes).unwrap();
+    }
+    for number in [1000, 1001] {
+        fs::remove_file(last(&format!("{number:020}"))).unwrap();
+    }
+    assert_eq!(both(), (Ok(1), Ok(())));
+}
+
+#[test]
 fn what_is_not_the_journals_is_refused() {
     let directory = Directory::new();
     fill(&directory.0, 3);

@@ -129,7 +129,7 @@ impl JournalOptions {
     /// [`ErrorKind::NoSpace`]; what opening a segment fails with, where the last file is not the journal's.
     pub fn append(&self, directory: impl AsRef<Path>) -> Result<Appender> {
         let directory = directory.as_ref();
-        if self.bytes_of_a_file() < record::RECORDS + record::size(1) + record::COMMIT {
+        if self.bytes_of_a_file() < record::SMALLEST {
             let reason = "its files are too small for a message";
             return Err(Error::new(
                 ErrorKind::Invalid,

@@ -28,11 +28,14 @@ pub(super) const RECORDS: usize = 128;
 /// Bytes of the commit word.
 pub(super) const COMMIT: usize = 8;
 
+/// Bytes of the smallest file: it has room for a message of one byte.
+pub(super) const SMALLEST: usize = RECORDS + size(1) + COMMIT;
+
 const HEADER: usize = 32;
 const WRITTEN: u64 = 1 << 32;
 
 /// Bytes of the record of a message.
-pub(super) fn size(message: usize) -> usize {
+pub(super) const fn size(message: usize) -> usize {
     (HEADER + message).next_multiple_of(8)
 }
 
