@@ -158,7 +158,13 @@ impl<'a> Mutex<'a> {
                     Ok(()) => return self.locked(),
                     Err(now) => owner = now,
                 }
-                continue;
+            }
+            // In every turn: a word that never stands still keeps nobody here.
+            let now = Instant::now();
+            if deadline.is_some_and(|deadline| now >= deadline) {
+                let reason = format!("process {} had it all the time", owner.pid());
+                let error = Error::new(ErrorKind::TimedOut, LOCK, self.segment.show(), reason);
+                return Err(LockError::Failed(error));
             }
             if !owner.is_waited() {
                 if let Err(now) = self.exchange(owner, owner.waited()) {
@@ -168,10 +174,10 @@ impl<'a> Mutex<'a> {
                 owner = owner.waited();
             }
             if since.0 != owner.plain() {
-                (since, watched) = ((owner.plain(), Instant::now()), None);
+                (since, watched) = ((owner.plain(), now), None);
             }
             let trust = since.1 + TRUST;
-            let is_trusted = Instant::now() < trust;
+            let is_trusted = now < trust;
             if !is_trusted {
                 let has_died = match &watched {
                     Some(watched) => watched.death().has_come(),
@@ -185,12 +191,6 @@ impl<'a> Mutex<'a> {
                     continue;
                 }
                 watched = watched.or_else(|| Watched::new(owner));
-            }
-            let now = Instant::now();
-            if deadline.is_some_and(|deadline| now >= deadline) {
-                let reason = format!("process {} had it all the time", owner.pid());
-                let error = Error::new(ErrorKind::TimedOut, LOCK, self.segment.show(), reason);
-                return Err(LockError::Failed(error));
             }
             self.segment.whole(LOCK).map_err(LockError::Failed)?;
             let death = watched.as_ref().map(Watched::death);

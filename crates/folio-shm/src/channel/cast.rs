@@ -39,6 +39,10 @@ pub(crate) struct Progress<'a> {
     pub(crate) sent: &'a AtomicU64,
 }
 
+/// How often a reader begins again that is overtaken, before it says that there is nothing: where an enemy
+/// comes round and round, it must not stay for ever.
+pub(crate) const TURNS: u32 = 100;
+
 fn header(kind: u64, len: u64, number: u64) -> u64 {
     kind | len | number << NUMBER
 }
@@ -203,8 +207,8 @@ impl Reader {
         }
     }
 
-    /// The next message, if there is one. What is copied of it counts only if the reader has not been overtaken
-    /// after that.
+    /// The next message, if there is one, and it can be got hold of in a few turns. What is copied of it counts
+    /// only if the reader has not been overtaken after that.
     pub(crate) fn peek(
         &mut self,
         shape: &Shape,
@@ -212,7 +216,7 @@ impl Reader {
         progress: Progress<'_>,
     ) -> Result<Option<Next>, Scribbled> {
         // Each turn is another time that the writer has come round.
-        loop {
+        for _ in 0..TURNS {
             let record = record_at(shape, words, self.at);
             if !self.is_overtaken(shape, progress) {
                 let Some((slot, low)) = record? else { return Ok(None) };
@@ -226,6 +230,7 @@ impl Reader {
             }
             self.at = tail;
         }
+        Ok(None)
     }
 
     /// Whether the writer may have written where the reader is, by now.

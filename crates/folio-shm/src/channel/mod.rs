@@ -12,6 +12,8 @@ pub(crate) mod bell;
 pub mod broadcast;
 pub(crate) mod buffer;
 pub(crate) mod cast;
+#[cfg(test)]
+mod cast_tests;
 pub(crate) mod discard;
 pub(crate) mod lane;
 #[cfg(test)]

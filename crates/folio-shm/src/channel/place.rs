@@ -14,6 +14,9 @@ use crate::owner::Life;
 /// What a place holds that was left in order. No process's mark: it has no number.
 const LEFT: Mark = Mark(1 << 63);
 
+/// How often a place is tried that changes between the look at it and the taking.
+const TRIES: u32 = 100;
+
 /// Who has a place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Holder {
@@ -134,7 +137,8 @@ impl Place {
         let word = memory.word64(at);
         let mark = Mark::this_process();
         let mut now = Mark(word.load(Ordering::Acquire));
-        loop {
+        // Others who take it and die are met once or twice, and an enemy again and again.
+        for _ in 0..TRIES {
             if now.pid() != 0 && now.life() != Life::Dead {
                 return Err(now);
             }
@@ -143,6 +147,7 @@ impl Place {
                 Err(other) => now = Mark(other),
             }
         }
+        Err(now)
     }
 
     /// Whether this is the process that took it, and not a forked child of that one.

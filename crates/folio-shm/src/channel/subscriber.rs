@@ -7,7 +7,7 @@ use std::os::fd::BorrowedFd;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use crate::channel::cast::{Next, Reader};
+use crate::channel::cast::{Next, Reader, TURNS};
 use crate::channel::lane::{Scribbled, Words};
 use crate::channel::link::{Link, RECEIVE};
 use crate::channel::place::Place;
@@ -197,7 +197,8 @@ impl Lane {
 
     /// Copies the next message, if there is one.
     fn take(&mut self, message: &mut Vec<u8>) -> Result<Option<u64>> {
-        while let Some(next) = self.find()? {
+        for _ in 0..TURNS {
+            let Some(next) = self.find()? else { return Ok(None) };
             message.resize(next.slot.len() as usize, 0);
             self.link.read(next.slot, 0, message)?;
             if self.is_whole() {

@@ -111,10 +111,9 @@ impl Wait {
                 Holder::Left => {
                     return fail(ErrorKind::Closed, format!("its {} has closed it", peer.side));
                 }
-                // There may be others who live.
-                Holder::Process(_) if has_died && peer.places.count > 1 => continue,
                 Holder::Dead(mark) => return fail(ErrorKind::PeerDied, died(peer, mark)),
-                Holder::Process(mark) if has_died => {
+                // Of several there may be others who live.
+                Holder::Process(mark) if has_died && peer.places.count == 1 => {
                     return fail(ErrorKind::PeerDied, died(peer, mark));
                 }
                 _ => {}
@@ -134,7 +133,7 @@ impl Wait {
             }
             let is_watched = matches!(self.watched, Some((_, Some(_))));
             let most = match holder {
-                Holder::Process(_) if !is_watched => Some(SHORT),
+                Holder::Process(_) if !is_watched || has_died => Some(SHORT),
                 Holder::Process(_) if peer.always_rings => None,
                 // Who comes to take the place may die between taking it and ringing.
                 _ => Some(LONG),
