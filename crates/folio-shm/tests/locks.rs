@@ -297,9 +297,9 @@ fn whatever_a_peer_writes_over_a_mutex_nobody_waits_beyond_a_deadline() {
     let name = Name::new();
     let segment = segment(&name);
     let mutex = Mutex::at(&segment, MUTEX).unwrap();
-    let mut random = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut numbers = common::Random(0x9e37_79b9_7f4a_7c15);
     for round in 0..200 {
-        random = random.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        let random = numbers.next();
         // Some are this process's number, or the first's, with a wrong start.
         let low = [random, 1, u64::from(std::process::id()), 1 << 22 | 1][round % 4] & 0x7f_ffff;
         segment.write_at(MUTEX, &(random & !0x7f_ffff | low).to_le_bytes()).unwrap();

@@ -131,12 +131,28 @@ pub fn layout(name: &Name) -> u64 {
     found.iter().find(|found| found.name() == name.0).unwrap().layout().unwrap()
 }
 
+/// Numbers without order, the same for the same seed (a linear congruential generator).
+pub struct Random(pub u64);
+
+impl Random {
+    pub fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        // The low bits repeat soon.
+        self.0 ^ self.0 >> 32
+    }
+
+    /// A number below a limit, which is not 0.
+    pub fn below(&mut self, limit: u64) -> u64 {
+        self.next() % limit
+    }
+}
+
 /// Writes what a channel's words may look like all over a segment, until told to stop.
 pub fn scribble(name: &Name, stop: &AtomicBool) {
     let enemy = folio_shm::Segment::options().layout(layout(name)).open(&name.0).unwrap();
-    let mut random = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut numbers = Random(0x9e37_79b9_7f4a_7c15);
     while !stop.load(Ordering::Relaxed) {
-        random = random.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        let random = numbers.next();
         let words = [random, random >> 40, 0, 1 << 32 | random >> 58, 2 << 32 | 64, u64::MAX];
         let at = (random >> 20) as usize % (enemy.len() / 8) * 8;
         let word = words[(random >> 8) as usize % words.len()];
