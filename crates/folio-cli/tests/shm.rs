@@ -106,6 +106,16 @@ fn every_key_is_documented() {
 }
 
 #[test]
+fn a_channel_holds_eight_of_its_longest_messages_unless_it_is_told_otherwise() {
+    let queue = Name::new();
+    shm(&["create", &queue, "--queue", "--longest", "1M"]);
+    for _ in 0..8 {
+        with_input(&["shm", "send", &queue, "--whole", "--timeout", "0s"], &noise(1 << 20));
+    }
+    assert_eq!(number(&stat(&queue)["channel"], "sent"), 8);
+}
+
+#[test]
 fn a_channel_shows_its_counters() {
     let queue = Name::new();
     shm(&["create", &queue, "--queue", "--senders", "3", "--longest", "100", "--bytes", "8K"]);

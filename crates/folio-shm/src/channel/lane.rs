@@ -64,6 +64,11 @@ impl Shape {
         (2 * record(longest) + HEADER).next_power_of_two()
     }
 
+    /// A circle in which the sides seldom wait for each other: one for eight of the longest messages.
+    pub(crate) fn usual(longest: u32) -> u64 {
+        (8 * record(longest) + HEADER).next_power_of_two()
+    }
+
     /// Bytes from a position to where the circle begins again.
     pub(crate) fn rest(&self, position: u64) -> u64 {
         self.size - (position & (self.size - 1))

@@ -13,7 +13,7 @@ use crate::options::SegmentOptions;
 use crate::segment::Segment;
 
 /// Bytes of a circle unless they are asked for: as large as most second-level caches, or larger.
-const USUAL_SIZE: usize = 4 << 20;
+const USUAL_SIZE: u64 = 4 << 20;
 
 /// The longest message unless it is asked for, in bytes.
 const USUAL_LONGEST: usize = 64 << 10;
@@ -120,9 +120,9 @@ impl<C: Channel> ChannelOptions<C> {
         self
     }
 
-    /// Bytes for each sender's messages that have not been received, with 8 for each; by default 4 MiB, or eight times
-    /// the longest message if that is more. Rounded up to a power of two, and to room for two of the longest
-    /// messages. Counts for the one who makes it.
+    /// Bytes for each sender's messages that have not been received, with 8 for each; 4 MiB by default, or room for
+    /// eight of the longest messages. Rounded up to a power of two, and to room for two of the longest. Counts for
+    /// the one who makes it.
     #[must_use]
     pub fn bytes(mut self, bytes: usize) -> Self {
         self.bytes = Some(bytes);
@@ -189,11 +189,13 @@ impl<C: Channel> ChannelOptions<C> {
         let Ok(longest) = u32::try_from(self.longest.unwrap_or(USUAL_LONGEST)) else {
             return fail("no message can have 4 GiB or more");
         };
-        let usual = USUAL_SIZE.max(8 * longest as usize);
-        let bytes = self.bytes.unwrap_or(usual).checked_next_power_of_two();
+        let size = match self.bytes {
+            Some(bytes) => (bytes as u64).checked_next_power_of_two().unwrap_or(u64::MAX),
+            None => Shape::usual(longest).max(USUAL_SIZE),
+        };
         let measures = Measures {
             longest: longest.into(),
-            size: Shape::smallest(longest).max(bytes.map_or(u64::MAX, |bytes| bytes as u64)),
+            size: Shape::smallest(longest).max(size),
             senders: self.senders.unwrap_or(1) as u64,
             receivers: self.receivers.unwrap_or(1) as u64,
             choice: self.choice.into(),
