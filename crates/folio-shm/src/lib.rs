@@ -92,6 +92,8 @@ pub use channel::sender::Sender;
 #[doc(inline)]
 pub use channel::subscriber::Subscriber;
 #[doc(inline)]
+pub use channel::traffic::Traffic;
+#[doc(inline)]
 pub use channel::wait::Waiting;
 #[doc(inline)]
 pub use condition::Condition;

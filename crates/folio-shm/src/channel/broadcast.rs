@@ -35,6 +35,7 @@ use crate::channel::memory::Memory;
 use crate::channel::options::{ChannelOptions, is_channel};
 use crate::channel::publisher::Publisher;
 use crate::channel::subscriber::Subscriber;
+use crate::channel::traffic::Traffic;
 use crate::channel::wait::Peer;
 use crate::error::Result;
 
@@ -132,6 +133,12 @@ impl Broadcast {
         let publisher = self.measures.senders().pids(&self.memory).next();
         let subscribers = self.measures.receivers().pids(&self.memory).collect();
         BroadcastStat { sent: self.sent(), publisher, subscribers }
+    }
+
+    /// What moves through it, and what stands in it. No side notices.
+    #[must_use]
+    pub fn traffic(&self) -> Traffic {
+        Traffic::of_broadcast(&self.measures, &self.memory, self.shape)
     }
 
     fn link(&self) -> Link {

@@ -182,6 +182,11 @@ impl Tail {
         Some(Self { at: end.at, head })
     }
 
+    /// Where the next message begins.
+    pub(crate) fn end(&self) -> u64 {
+        self.at
+    }
+
     /// A place for a message of at most the longest length.
     #[inline]
     pub(crate) fn reserve(

@@ -33,4 +33,5 @@ pub mod receiver;
 pub mod sender;
 pub mod subscriber;
 pub(crate) mod sync;
+pub mod traffic;
 pub mod wait;

@@ -49,6 +49,7 @@ use crate::channel::options::{ChannelOptions, is_channel};
 use crate::channel::place::Places;
 use crate::channel::receiver::{Receiver, Taking};
 use crate::channel::sender::Sender;
+use crate::channel::traffic::Traffic;
 use crate::channel::wait::Peer;
 use crate::error::Result;
 
@@ -131,6 +132,13 @@ impl Queue {
         let pids = |places: Places| places.pids(&self.memory).collect();
         let (senders, receivers) = (pids(self.senders()), pids(self.receivers()));
         QueueStat { sent, received, dropped, senders, receivers }
+    }
+
+    /// What moves through it, and what stands in it. No side notices; of a queue it takes as long as there are
+    /// messages waiting.
+    #[must_use]
+    pub fn traffic(&self) -> Traffic {
+        Traffic::of_queue(&self.measures, &self.memory, self.shape)
     }
 
     fn link(&self, index: usize) -> Link {
