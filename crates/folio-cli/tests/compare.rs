@@ -5,7 +5,8 @@ mod common;
 use common::{Files, Ran, folio, run, text};
 use serde_json::Value;
 
-const WAYS: [&str; 7] = [
+const WAYS: [&str; 8] = [
+    "folio, adaptive",
     "folio, busy",
     "folio, sleeping",
     "pipe",
@@ -50,13 +51,28 @@ fn ways_are_measured_drawn_and_shown() {
     let shown = run(&["compare", "ipc", "--quick", "--anywhere"]);
     assert_eq!((shown.code, shown.stderr.as_str()), (0, ""));
     for way in WAYS {
-        assert_eq!(svg.matches(&format!(">{way}</text>")).count(), 3, "{way} in {svg}");
+        assert_eq!(svg.matches(&format!(">{way}</text>")).count(), 5, "{way} in {svg}");
         let rows = shown.text().lines().filter(|line| line.starts_with(way));
         assert_eq!(rows.count(), 3, "{way} in {}", shown.text());
     }
-    for row in ["copying", "sharing", "message boundaries", "file backing"] {
-        assert!(shown.text().lines().any(|line| line.starts_with(row)), "{row}");
+    let rows = [
+        "64 B there and back",
+        "4 KiB one way",
+        "1 MiB one way",
+        "copying",
+        "sharing",
+        "message boundaries",
+        "several receivers",
+        "death is told",
+        "file backing",
+        "outlives",
+    ];
+    for row in rows {
+        let mut lines = shown.text().lines().filter(|line| line.starts_with(row));
+        let cells = lines.next().unwrap_or_else(|| panic!("no {row} in {}", shown.text()));
+        assert!(cells.len() > row.len() + 5 * " no".len(), "{cells}");
     }
+    assert_eq!(report["properties"].as_array().unwrap().len(), 5);
     assert!(shown.text().lines().all(|line| line.chars().count() <= 80), "{}", shown.text());
 }
 

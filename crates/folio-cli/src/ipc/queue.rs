@@ -50,32 +50,31 @@ impl Transport for Queues {
     }
 }
 
-pub(crate) fn make(size: usize, is_busy: bool) -> io::Result<(Box<dyn Transport>, Ends)> {
+pub(crate) fn make(size: usize, waiting: Waiting) -> io::Result<(Box<dyn Transport>, Ends)> {
     let options = Queue::options().create().longest(size).bytes(circle(size));
     let there = options.memfd("folio-compare-there")?;
     let back = options.memfd("folio-compare-back")?;
     let ends = Ends::of(there.as_fd().try_clone_to_owned()?, back.as_fd().try_clone_to_owned()?);
-    Ok((take(&back, &there, size, is_busy)?, ends))
+    Ok((take(&back, &there, size, waiting)?, ends))
 }
 
 pub(crate) fn join(
     input: OwnedFd,
     output: OwnedFd,
     size: usize,
-    is_busy: bool,
+    waiting: Waiting,
 ) -> io::Result<Box<dyn Transport>> {
     let (input, output) = (Queue::options().fd(input)?, Queue::options().fd(output)?);
-    take(&input, &output, size, is_busy)
+    take(&input, &output, size, waiting)
 }
 
 fn take(
     input: &Queue,
     output: &Queue,
     size: usize,
-    is_busy: bool,
+    waiting: Waiting,
 ) -> io::Result<Box<dyn Transport>> {
     let (mut sender, mut receiver) = (output.sender()?, input.receiver()?);
-    let waiting = if is_busy { Waiting::Busy } else { Waiting::Sleep };
     sender.set_waiting(waiting);
     receiver.set_waiting(waiting);
     Ok(Box::new(Queues { sender, receiver, size, is_met: false }))

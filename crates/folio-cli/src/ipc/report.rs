@@ -20,7 +20,7 @@ pub struct Report {
     /// A row for each way.
     pub ways: Vec<Row>,
     /// What kinds of memory and messages are like.
-    pub properties: [Properties; 4],
+    pub properties: [Properties; 5],
 }
 
 /// A way.
@@ -64,8 +64,14 @@ pub struct Properties {
     pub sharing: &'static str,
     /// Whether a message arrives as one.
     pub message_boundaries: &'static str,
-    /// Whether a file can keep it.
+    /// Whether it can lie in a file.
     pub file_backing: &'static str,
+    /// What messages that were not received outlive.
+    pub outlives: &'static str,
+    /// What happens where several receive.
+    pub several_receivers: &'static str,
+    /// Whether one side learns of the other's death.
+    pub death_is_told: &'static str,
 }
 
 impl Report {
@@ -113,39 +119,62 @@ impl Figures {
     }
 }
 
-fn properties() -> [Properties; 4] {
+fn properties() -> [Properties; 5] {
     [
         Properties {
             kind: "mmap (folio)",
-            way: Way::FolioBusy.name(),
+            way: Way::FolioAdaptive.name(),
             copying: "none",
-            sharing: "by name or fd",
+            sharing: "name, file or fd",
             message_boundaries: "yes",
             file_backing: "yes",
+            outlives: "processes; a reboot, in a file",
+            several_receivers: "one, or each, gets it",
+            death_is_told: "yes",
         },
         Properties {
             kind: "shmget",
             way: Way::SysV.name(),
             copying: "none",
-            sharing: "by key",
+            sharing: "key",
             message_boundaries: "no",
             file_backing: "no",
+            outlives: "processes",
+            several_receivers: "own code",
+            death_is_told: "no",
         },
         Properties {
             kind: "pipe",
             way: Way::Pipe.name(),
             copying: "twice",
-            sharing: "by fd",
+            sharing: "path or fd",
             message_boundaries: "no",
             file_backing: "no",
+            outlives: "nothing",
+            several_receivers: "bytes go to any",
+            death_is_told: "yes",
         },
         Properties {
             kind: "message queue",
             way: Way::MessageQueue.name(),
             copying: "twice",
-            sharing: "by name",
-            message_boundaries: "yes, to 8 KiB",
+            sharing: "name",
+            message_boundaries: "up to 8 KiB",
             file_backing: "no",
+            outlives: "processes",
+            several_receivers: "one gets it",
+            death_is_told: "no",
+        },
+        Properties {
+            kind: "socket (seqpacket)",
+            way: Way::UnixSeqpacket.name(),
+            copying: "twice",
+            sharing: "path or fd",
+            message_boundaries: "up to 200 KiB",
+            file_backing: "no",
+            outlives: "nothing",
+            several_receivers: "a socket for each",
+            death_is_told: "yes",
         },
     ]
 }

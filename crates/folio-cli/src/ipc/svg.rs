@@ -1,9 +1,10 @@
-//! The comparison as a drawing: three charts of bars, on logarithmic scales.
+//! The comparison as a drawing: charts of bars, on logarithmic scales.
 
 use std::fmt::Write;
 
 use crate::ipc::report::{Figures, Report};
 use crate::ipc::text::{bytes, count, time};
+use crate::table::wrap;
 
 const WIDTH: f64 = 760.0;
 /// Where bars begin, and how long they may get.
@@ -12,6 +13,11 @@ const LONGEST: f64 = 470.0;
 const BAR: f64 = 18.0;
 const STEP: f64 = 26.0;
 const TITLE: f64 = 54.0;
+/// A line of the note, and characters in it.
+const LINE: f64 = 15.0;
+const NOTE: usize = 100;
+/// Behind what is written across a line of the grid.
+const HALO: &str = "stroke=\"#ffffff\" stroke-width=\"5\" paint-order=\"stroke\" fill=\"#222222\"";
 
 struct Chart {
     title: &'static str,
@@ -20,7 +26,7 @@ struct Chart {
     show: fn(f64) -> String,
 }
 
-const CHARTS: [Chart; 3] = [
+const CHARTS: [Chart; 5] = [
     Chart {
         title: "64 bytes there and back, median (shorter is better)",
         size: 0,
@@ -28,10 +34,22 @@ const CHARTS: [Chart; 3] = [
         show: time,
     },
     Chart {
+        title: "64 bytes there and back, 999 of 1000 within (shorter is better)",
+        size: 0,
+        figure: |figures| figures.p999_nanoseconds,
+        show: time,
+    },
+    Chart {
         title: "64 bytes one way, messages a second (longer is better)",
         size: 0,
         figure: |figures| figures.messages_per_second,
         show: count,
+    },
+    Chart {
+        title: "4 KiB one way, bytes a second (longer is better)",
+        size: 1,
+        figure: |figures| figures.bytes_per_second,
+        show: bytes,
     },
     Chart {
         title: "1 MiB one way, bytes a second (longer is better)",
@@ -83,7 +101,8 @@ impl Scale {
 
 /// Draws it, as SVG 1.1.
 pub fn draw(report: &Report) -> String {
-    let height = CHARTS.len() as f64 * (TITLE + STEP * report.ways.len() as f64) + 40.0;
+    let height =
+        CHARTS.len() as f64 * (TITLE + STEP * report.ways.len() as f64) + 24.0 + 2.0 * LINE;
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{WIDTH}\" height=\"{height}\" \
          viewBox=\"0 0 {WIDTH} {height}\" font-family=\"sans-serif\" font-size=\"13\">\n\
@@ -111,7 +130,7 @@ pub fn draw(report: &Report) -> String {
                          fill=\"{color}\"/>"
                     );
                     let end = LEFT + length + 8.0;
-                    text(&mut svg, end, middle, "fill=\"#222222\"", &(chart.show)(value));
+                    text(&mut svg, end, middle, HALO, &(chart.show)(value));
                 }
                 None => text(&mut svg, LEFT, middle, "fill=\"#777777\"", "not available"),
             }
@@ -119,7 +138,10 @@ pub fn draw(report: &Report) -> String {
         }
     }
     let note = format!("Logarithmic scales. {}", report.note());
-    text(&mut svg, 16.0, top + 24.0, "font-size=\"11\" fill=\"#777777\"", &note);
+    for line in wrap(&note, NOTE) {
+        text(&mut svg, 16.0, top + 24.0, "font-size=\"11\" fill=\"#777777\"", &line);
+        top += LINE;
+    }
     svg.push_str("</svg>\n");
     svg
 }

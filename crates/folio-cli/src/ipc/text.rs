@@ -2,6 +2,8 @@
 
 use std::io::{self, Write};
 
+use anstyle::Style;
+
 use crate::ipc::measure::SIZES;
 use crate::ipc::report::{Figures, Properties, Report};
 use crate::size::exact;
@@ -13,8 +15,8 @@ const LABEL: usize = 20;
 const FIGURE: usize = 11;
 
 /// Columns of a kind in the last table, and of all.
-const KIND: usize = 15;
-const WIDTH: usize = LABEL + 4 * KIND;
+const KIND: usize = 12;
+const WIDTH: usize = LABEL + 5 * KIND;
 
 /// Writes it.
 ///
@@ -64,27 +66,38 @@ fn table(out: &mut impl Write, report: &Report) -> io::Result<()> {
     };
     let words =
         |show: fn(&Properties) -> &str| report.properties.map(|kind| show(&kind).to_owned());
-    let kinds = words(|kind| kind.kind);
     let rows = [
         ("64 B there and back", figure(0, |figures| time(figures.median_nanoseconds))),
+        ("  p99", figure(0, |figures| time(figures.p99_nanoseconds))),
+        ("  p99.9", figure(0, |figures| time(figures.p999_nanoseconds))),
         ("64 B one way", figure(0, |figures| count(figures.messages_per_second))),
+        ("4 KiB one way", figure(1, |figures| bytes(figures.bytes_per_second))),
         ("1 MiB one way", figure(2, |figures| bytes(figures.bytes_per_second))),
         ("copying", words(|kind| kind.copying)),
         ("sharing", words(|kind| kind.sharing)),
         ("message boundaries", words(|kind| kind.message_boundaries)),
+        ("several receivers", words(|kind| kind.several_receivers)),
+        ("death is told", words(|kind| kind.death_is_told)),
         ("file backing", words(|kind| kind.file_backing)),
+        ("outlives", words(|kind| kind.outlives)),
     ];
-    write!(out, "{:LABEL$}{STRONG}", "")?;
-    for kind in kinds {
-        write!(out, "{kind:>KIND$}")?;
-    }
-    writeln!(out, "{STRONG:#}")?;
-    for (label, cells) in rows {
-        write!(out, "{WEAK}{label:<LABEL$}{WEAK:#}")?;
-        for cell in cells {
-            write!(out, "{cell:>KIND$}")?;
+    row(out, "", STRONG, &words(|kind| kind.kind))?;
+    rows.iter().try_for_each(|(label, cells)| row(out, label, Style::new(), cells))
+}
+
+/// A label, and cells of as many lines as their words take.
+fn row(out: &mut impl Write, label: &str, style: Style, cells: &[String]) -> io::Result<()> {
+    let cells: Vec<_> = cells.iter().map(|cell| wrap(cell, KIND - 1)).collect();
+    let lines = cells.iter().map(Vec::len).max().unwrap_or(0);
+    for line in 0..lines {
+        let label = if line == 0 { label } else { "" };
+        write!(out, "{WEAK}{label:<LABEL$}{WEAK:#}{style}")?;
+        // Without spaces at the end of a line.
+        let last = cells.iter().rposition(|cell| cell.len() > line).unwrap_or(0);
+        for cell in &cells[..=last] {
+            write!(out, "{:>KIND$}", cell.get(line).map_or("", String::as_str))?;
         }
-        writeln!(out)?;
+        writeln!(out, "{style:#}")?;
     }
     Ok(())
 }

@@ -4,6 +4,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 
 use clap::ValueEnum;
+use folio_shm::Waiting;
 
 use crate::ipc::{messagequeue, packet, queue, stream, sysv};
 
@@ -25,7 +26,9 @@ pub trait Transport {
 /// A way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Way {
-    /// This project's queue, whose receiver never sleeps.
+    /// This project's queue, which waits as it does unless it is told otherwise.
+    FolioAdaptive,
+    /// The same, whose receiver never sleeps.
     FolioBusy,
     /// The same, whose receiver sleeps at once.
     FolioSleeping,
@@ -62,6 +65,7 @@ impl Way {
     /// What it is called.
     pub fn name(self) -> &'static str {
         match self {
+            Self::FolioAdaptive => "folio, adaptive",
             Self::FolioBusy => "folio, busy",
             Self::FolioSleeping => "folio, sleeping",
             Self::Pipe => "pipe",
@@ -78,7 +82,9 @@ impl Way {
     /// What the system lacks or forbids.
     pub fn make(self, size: usize) -> io::Result<(Box<dyn Transport>, Ends)> {
         match self {
-            Self::FolioBusy | Self::FolioSleeping => queue::make(size, self == Self::FolioBusy),
+            Self::FolioAdaptive => queue::make(size, Waiting::Adaptive),
+            Self::FolioBusy => queue::make(size, Waiting::Busy),
+            Self::FolioSleeping => queue::make(size, Waiting::Sleep),
             Self::Pipe => stream::pipe(size),
             Self::UnixStream => stream::socket(size),
             Self::UnixSeqpacket => packet::make(size),
@@ -98,8 +104,9 @@ impl Way {
         let input = rustix::stdio::stdin().try_clone_to_owned()?;
         let output = rustix::stdio::stdout().try_clone_to_owned()?;
         match self {
-            Self::FolioBusy => queue::join(input, output, size, true),
-            Self::FolioSleeping => queue::join(input, output, size, false),
+            Self::FolioAdaptive => queue::join(input, output, size, Waiting::Adaptive),
+            Self::FolioBusy => queue::join(input, output, size, Waiting::Busy),
+            Self::FolioSleeping => queue::join(input, output, size, Waiting::Sleep),
             Self::MessageQueue => Ok(messagequeue::join(input, output, size)),
             Self::UnixSeqpacket => Ok(packet::join(input, output, size)),
             _ => Ok(stream::join(input, output, size)),
