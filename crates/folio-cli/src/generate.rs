@@ -21,7 +21,7 @@ pub fn completions(shell: Shell) -> Result<(), Failure> {
 }
 
 /// Commands that have a man page, as `folio man` takes them.
-pub(crate) const COMMANDS: [&str; 18] = [
+pub(crate) const COMMANDS: [&str; 19] = [
     "map",
     "run",
     "pack",
@@ -34,6 +34,7 @@ pub(crate) const COMMANDS: [&str; 18] = [
     "shm-send",
     "shm-recv",
     "shm-tail",
+    "shm-watch",
     "shm-rm",
     "shm-gc",
     "compare",

@@ -67,6 +67,14 @@ pub fn width() -> usize {
         .clamp(20, 200)
 }
 
+/// Columns and lines of the terminal that standard output is; 80 and 24 where it does not say.
+pub fn size() -> (usize, usize) {
+    let asked = rustix::termios::tcgetwinsize(io::stdout()).ok();
+    let (columns, lines) = asked.map_or((0, 0), |size| (size.ws_col, size.ws_row));
+    let or = |count: u16, usual| if count == 0 { usual } else { usize::from(count) };
+    (or(columns, 80), or(lines, 24))
+}
+
 /// Whether the locale's letters are those of Unicode (setlocale(3), LC_CTYPE).
 pub fn is_unicode() -> bool {
     let set = |name| std::env::var(name).ok().filter(|value| !value.is_empty());

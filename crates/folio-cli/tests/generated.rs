@@ -10,7 +10,7 @@ use common::run;
 use folio_cli::arguments::Arguments;
 
 /// Commands that have options.
-const PAGES: [&str; 11] = [
+const PAGES: [&str; 12] = [
     "map",
     "run",
     "pack",
@@ -20,6 +20,7 @@ const PAGES: [&str; 11] = [
     "shm-write",
     "shm-send",
     "shm-recv",
+    "shm-watch",
     "shm-gc",
     "compare-ipc",
 ];

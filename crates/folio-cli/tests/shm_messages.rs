@@ -3,10 +3,10 @@
 mod common;
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::process::{Child, ChildStdout, Stdio};
+use std::process::ChildStdout;
 
-use common::shm::{Name, fails, give, shm, with_input};
-use common::{Ran, folio, number, run};
+use common::shm::{Name, fails, give, shm, start, with_input};
+use common::{Ran, number, run};
 use serde_json::Value;
 
 fn queue() -> Name {
@@ -19,13 +19,6 @@ fn broadcast() -> Name {
     let name = Name::new();
     shm(&["create", &name, "--broadcast", "--longest", "1000", "--bytes", "8K"]);
     name
-}
-
-/// Starts it with pipes at all ends.
-fn start(arguments: &[&str]) -> Child {
-    let mut command = folio(arguments);
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    command.spawn().unwrap()
 }
 
 /// Waits until so many are on the receiving side.

@@ -94,6 +94,23 @@ fn the_width_is_that_of_the_terminal() {
     }
 }
 
+#[test]
+fn a_watch_is_redrawn_in_place_on_a_terminal_and_no_line_is_wider_than_it() {
+    let name = common::shm::Name::new();
+    common::shm::shm(&["create", &name, "--queue"]);
+    let mut watch = folio(&["shm", "watch", "-i", "20ms", "-n", "3", "--color=never", &name]);
+    let (text, code) = on_terminal(&mut watch, 60);
+    let pictures: Vec<_> = text.split("\x1b[2A\r\x1b[J").collect();
+    assert_eq!((pictures.len(), code), (3, 0), "{text:?}");
+    for picture in pictures {
+        let lines: Vec<_> = picture.lines().collect();
+        assert!(lines.len() == 2 && lines[0].starts_with("name"), "{picture:?}");
+        assert!(lines.iter().all(|line| line.chars().count() <= 60), "{picture:?}");
+    }
+    let (text, code) = on_terminal(watch.env("TERM", "dumb"), 60);
+    assert_eq!((text.contains(ESCAPE), text.lines().count(), code), (false, 4, 0), "{text:?}");
+}
+
 /// Writes to a pipe that nobody reads for a while, then reads it all.
 fn slowly(command: &mut Command) -> usize {
     let mut child = command.stdout(Stdio::piped()).spawn().unwrap();

@@ -17,12 +17,14 @@ Examples:
   folio shm write state < state.bin             into it
   folio shm cat state | cmp - state.bin         and out again
   folio shm ls                                  what there is, and who has it
+  folio shm watch jobs                          what moves through it, each second
   folio shm gc                                  away with what dead processes left
 
 Exit status:
   0  done
   1  something failed; one line on standard error says what
-  2  the arguments make no sense";
+  2  the arguments make no sense
+  3  what was watched is gone";
 
 /// `folio shm`.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
@@ -71,6 +73,12 @@ pub enum ShmCommand {
     /// Until the publisher has left. Messages that were lost because others were faster are counted on
     /// standard error.
     Tail(Receive),
+
+    /// Show counters as they change: rates of messages and bytes, how full, who sleeps, who died
+    ///
+    /// Redrawn in place on a terminal, a line for each interval elsewhere. Until it is interrupted (Ctrl-C), or
+    /// what it watches is gone, which is exit status 3.
+    Watch(Watch),
 
     /// Remove the names of segments
     ///
@@ -150,7 +158,8 @@ pub struct Create {
     #[arg(conflicts_with = "size")]
     pub longest: Option<usize>,
 
-    /// Bytes for messages that have not been received, for each sender [default: 4M]
+    /// Bytes for messages that have not been received, for each sender [default: 4M, or room
+    /// for eight of the longest]
     #[arg(long, value_name = "SIZE", value_parser = parse_length, help_heading = "A channel")]
     #[arg(conflicts_with = "size")]
     pub bytes: Option<usize>,
@@ -277,6 +286,25 @@ pub struct Receive {
     pub output: MessageOutput,
 }
 
+/// `folio shm watch`.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct Watch {
+    /// Its name in /dev/shm; without one, all are watched
+    pub name: Option<String>,
+
+    /// Time between two looks, such as 500ms, 2s or 1m
+    #[arg(short, long, value_name = "TIME", value_parser = parse_interval, default_value = "1s")]
+    pub interval: Duration,
+
+    /// Stop after so many intervals
+    #[arg(short = 'n', long, value_name = "N")]
+    pub count: Option<u64>,
+
+    /// text for people, json for programs: a line for each segment and interval
+    #[arg(long, value_name = "FORMAT", default_value = "text", hide_possible_values = true)]
+    pub output: ShmOutput,
+}
+
 /// `folio shm rm`.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 pub struct Rm {
@@ -335,6 +363,14 @@ fn parse_time(text: &str) -> Result<Duration, &'static str> {
     // A century is for ever.
     let most = 100 * 365 * 24 * 3_600_000;
     Ok(Duration::from_millis(number.saturating_mul(milliseconds).min(most)))
+}
+
+/// Not so short that looking is all that is done.
+fn parse_interval(text: &str) -> Result<Duration, &'static str> {
+    match parse_time(text)? {
+        time if time < Duration::from_millis(10) => Err("an interval has 10ms or more"),
+        time => Ok(time),
+    }
 }
 
 #[cfg(test)]

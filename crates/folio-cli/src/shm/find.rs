@@ -91,6 +91,17 @@ impl OpenChannel {
     }
 }
 
+/// Opens a channel that was found, to look at it only.
+///
+/// # Errors
+/// That it may not be opened.
+pub fn open_found<C: folio_shm::Channel>(
+    options: ChannelOptions<C>,
+    found: &Found,
+) -> Result<C, Failure> {
+    options.segment(trusting_anybody).open(&found.name()).map_err(|error| failure(&error))
+}
+
 /// Options that take a segment whoever owns it, and whoever else may reach it.
 pub fn trusting_anybody(options: SegmentOptions) -> SegmentOptions {
     options.owned_by_anybody().mode(0o777)

@@ -7,11 +7,12 @@ use folio_shm::{Found, Segment, Usage};
 
 use crate::failure::Failure;
 use crate::shm::arguments::{Gc, Ls, Rm, ShmOutput};
+use crate::shm::columns::Columns;
 use crate::shm::find::{failure, find};
 use crate::shm::report::{SegmentReport, user_name};
 use crate::shm::users::Users;
 use crate::size::rounded;
-use crate::terminal::{self, BAD, STRONG, WEAK};
+use crate::terminal::{self, BAD, STRONG};
 
 /// Lists segments.
 ///
@@ -102,28 +103,11 @@ fn table(out: &mut impl Write, reports: &[SegmentReport]) -> io::Result<()> {
             ]
         })
         .collect();
-    let width = |column: usize| {
-        let cells = rows.iter().map(|row| row[column].chars().count());
-        cells.chain([TITLES[column].len()]).max().unwrap_or(0)
-    };
-    let widths: [usize; 8] = std::array::from_fn(width);
-    let mut line = |cells: &[&str], style_of: &dyn Fn(usize) -> anstyle::Style| {
-        for (column, cell) in cells.iter().enumerate() {
-            let (style, width) = (style_of(column), widths[column]);
-            // Numbers end, and words begin, in line. No spaces at the end of a line.
-            match column {
-                2 | 6 => write!(out, "{style}{cell:>width$}{style:#}  ")?,
-                7 => write!(out, "{style}{cell}{style:#}")?,
-                _ => write!(out, "{style}{cell:<width$}{style:#}  ")?,
-            }
-        }
-        writeln!(out)
-    };
-    line(&TITLES, &|_| WEAK)?;
+    let columns = Columns::of(TITLES, &[2, 6], &rows);
+    columns.head(out)?;
     for (row, report) in rows.iter().zip(reports) {
         let is_left = matches!(report.state, "left-over" | "unfinished");
-        let cells: [&str; 8] = std::array::from_fn(|column| row[column].as_str());
-        line(&cells, &|column| match column {
+        columns.row(out, row, |column| match column {
             0 => STRONG,
             7 if is_left => BAD,
             _ => anstyle::Style::new(),

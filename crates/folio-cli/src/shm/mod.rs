@@ -12,10 +12,11 @@
 //!
 //! [`arguments`] is what may be asked. Each command [`find`]s what has the name, and says what fails in
 //! the command's words; [`report`] is what is known of a segment, with its [`users`]; [`ls`] and
-//! [`stat`] write it. [`payload`] moves the bytes of a segment, [`message`] those of messages, which
+//! [`stat`] write it, in [`columns`]. [`watch`] takes one [`sample`] after the other. [`payload`] moves the bytes of a segment, [`message`] those of messages, which
 //! [`send`] and [`receive`] pass on.
 
 pub mod arguments;
+pub mod columns;
 pub mod create;
 pub mod find;
 pub mod ls;
@@ -23,9 +24,11 @@ pub mod message;
 pub mod payload;
 pub mod receive;
 pub mod report;
+pub mod sample;
 pub mod send;
 pub mod stat;
 pub mod users;
+pub mod watch;
 
 use clap::ColorChoice;
 
@@ -46,6 +49,7 @@ pub fn run(arguments: &Shm, color: ColorChoice) -> Result<(), Failure> {
         ShmCommand::Send(send) => send::run(send),
         ShmCommand::Recv(receive) => receive::recv(receive, color),
         ShmCommand::Tail(receive) => receive::tail(receive, color),
+        ShmCommand::Watch(watch) => watch::run(watch, color),
         ShmCommand::Rm(rm) => ls::remove(rm),
         ShmCommand::Gc(gc) => ls::gc(gc, color),
     }

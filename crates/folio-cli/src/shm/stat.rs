@@ -5,12 +5,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anstyle::Style;
 use clap::ColorChoice;
-use folio_shm::{Broadcast, Channel, ChannelOptions, Found, Kind, Queue, Segment};
+use folio_shm::{Broadcast, Found, Kind, Queue, Segment};
 use serde::Serialize;
 
 use crate::failure::Failure;
 use crate::shm::arguments::{ShmOutput, Stat};
-use crate::shm::find::{failure, find, trusting_anybody};
+use crate::shm::find::{failure, find, open_found, trusting_anybody};
 use crate::shm::report::{SegmentReport, user_name};
 use crate::shm::users::Users;
 use crate::size::{exact, grouped};
@@ -65,7 +65,7 @@ pub fn run(arguments: &Stat, color: ColorChoice) -> Result<(), Failure> {
 fn channel(found: &Found) -> Result<Option<ChannelReport>, Failure> {
     Ok(match found.kind() {
         Kind::Queue => {
-            let queue = open(Queue::options(), found)?;
+            let queue = open_found(Queue::options(), found)?;
             let stat = queue.stat();
             Some(ChannelReport {
                 longest_bytes: queue.longest() as u64,
@@ -78,7 +78,7 @@ fn channel(found: &Found) -> Result<Option<ChannelReport>, Failure> {
             })
         }
         Kind::Broadcast => {
-            let broadcast = open(Broadcast::options(), found)?;
+            let broadcast = open_found(Broadcast::options(), found)?;
             let stat = broadcast.stat();
             Some(ChannelReport {
                 longest_bytes: broadcast.longest() as u64,
@@ -92,10 +92,6 @@ fn channel(found: &Found) -> Result<Option<ChannelReport>, Failure> {
         }
         _ => None,
     })
-}
-
-fn open<C: Channel>(options: ChannelOptions<C>, found: &Found) -> Result<C, Failure> {
-    options.segment(trusting_anybody).open(&found.name()).map_err(|error| failure(&error))
 }
 
 fn write(whole: &Whole, output: ShmOutput, color: ColorChoice) -> io::Result<()> {

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::ops::Deref;
 use std::path::PathBuf;
-use std::process::Stdio;
+use std::process::{Child, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::{Ran, folio, run};
@@ -54,11 +54,16 @@ pub fn fails(arguments: &[&str], parts: &[&str]) {
     }
 }
 
-/// Runs the command with these bytes on its standard input.
-pub fn give(arguments: &[&str], input: &[u8]) -> Ran {
+/// Starts it with pipes at all ends.
+pub fn start(arguments: &[&str]) -> Child {
     let mut command = folio(arguments);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().unwrap();
+    command.spawn().unwrap()
+}
+
+/// Runs the command with these bytes on its standard input.
+pub fn give(arguments: &[&str], input: &[u8]) -> Ran {
+    let mut child = start(arguments);
     // It may end before it has read all.
     let _ = child.stdin.take().unwrap().write_all(input);
     Ran::from(child.wait_with_output().unwrap())
