@@ -104,7 +104,7 @@ pub use fd::{recv_fd, send_fd};
 #[doc(inline)]
 pub use gc::{Found, Kind, Usage, gc, list};
 #[doc(inline)]
-pub use journal::{Appender, Entry, Journal, JournalOptions, JournalReader, Start};
+pub use journal::{Appender, Entry, Journal, JournalOptions, JournalReader, JournalStat, Start};
 #[doc(inline)]
 pub use mutex::{Guard, LockError, Mutex};
 #[doc(inline)]

@@ -169,6 +169,31 @@ fn old_files_are_removed_and_readers_told_what_they_lost() {
 }
 
 #[test]
+fn who_appends_next_keeps_as_much_as_the_last_was_asked_to() {
+    let directory = Directory::new();
+    let path = &directory.0;
+    let age = Duration::from_secs(3600);
+    drop(small().keep_bytes(30_000).keep_for(age).append(path).unwrap());
+    let append = |options: JournalOptions, numbers: std::ops::Range<u64>| {
+        let mut appender = options.append(path).unwrap();
+        for number in numbers {
+            appender.append(&content(number)).unwrap();
+        }
+    };
+    append(Journal::options(), 0..2000);
+    let stat = Journal::options().stat(path).unwrap();
+    assert_eq!((stat.keep_bytes, stat.keep_for), (Some(30_000), Some(age)));
+    assert_eq!((stat.file_bytes, stat.next, stat.is_torn), (4096, 2000, false));
+    assert!(stat.bytes <= 30_000 && stat.oldest > 0, "{stat:?}");
+    assert_eq!(stat.files, directory.files());
+    assert_eq!(all(path), (stat.oldest..2000).collect::<Vec<_>>());
+    // All, from now on.
+    append(Journal::options().keep_bytes(u64::MAX), 2000..2001);
+    append(Journal::options(), 2001..4000);
+    assert_eq!(Journal::options().stat(path).unwrap().oldest, stat.oldest);
+}
+
+#[test]
 fn appenders_that_are_killed_at_any_moment_lose_nothing_they_said() {
     let directory = Directory::new();
     let mut said = None;

@@ -75,6 +75,7 @@ impl Appender {
             Some(first) => open_last(&options, directory, first)?,
             None => make(&options, directory, &lock, first)?,
         };
+        let options = go_on(options, &file)?;
         let (at, flushed, directory) = (record::RECORDS, record::RECORDS, directory.to_owned());
         let home = Mark::this_process();
         let mut this = Self { options, directory, lock, file, at, next: first, flushed, home };
@@ -220,8 +221,10 @@ fn ring(file: &Segment) -> Result<()> {
 /// Makes a file that begins with a message.
 fn make(options: &JournalOptions, directory: &Path, lock: &File, first: u64) -> Result<Segment> {
     let what = directory.display().to_string();
+    let kept = options.kept();
     let synced = move |file: &Segment| {
         file.put(record::FIRST, &first)?;
+        record::put_kept(file, kept)?;
         let mapping = file.mapping();
         mapping.flush(..).map_err(|error| file.failed("flush", error))?;
         // Its length, too, has to be there when the power comes back.
@@ -232,6 +235,20 @@ fn make(options: &JournalOptions, directory: &Path, lock: &File, first: u64) -> 
     let file = how.file(files::path(directory, first))?;
     rustix::fs::fsync(lock).map_err(|errno| Error::os("flush", what, errno))?;
     Ok(file)
+}
+
+/// What was not asked for stays as it was in the last file; what was asked for is written down there.
+fn go_on(mut options: JournalOptions, file: &Segment) -> Result<JournalOptions> {
+    let before = record::kept(file)?;
+    options.file_bytes = options.file_bytes.or(Some(file.len()));
+    options.keep_bytes = options.keep_bytes.or(before.bytes);
+    options.keep_for = options.keep_for.or(before.age);
+    if options.kept() != before {
+        record::put_kept(file, options.kept())?;
+        let flushed = file.mapping().flush(..header::BYTES + record::RECORDS);
+        flushed.map_err(|error| file.failed("flush", error))?;
+    }
+    Ok(options)
 }
 
 /// Opens the file that was appended to last. One that was cut gets its length back, in zeros.

@@ -19,6 +19,9 @@
 //! let mut reader = Journal::options().read(&directory, Start::Sequence(1))?;
 //! reader.try_next(&mut message)?;
 //! assert_eq!(message, b"second");
+//!
+//! let stat = Journal::options().stat(&directory)?;
+//! assert_eq!((stat.oldest, stat.next, stat.files.len()), (0, 2, 1));
 //! # std::fs::remove_dir_all(&directory)?;
 //! # Ok::<(), std::io::Error>(())
 //! ```
@@ -44,6 +47,7 @@ mod appender;
 mod files;
 mod reader;
 mod record;
+mod stat;
 
 use std::marker::PhantomData;
 use std::path::Path;
@@ -51,6 +55,7 @@ use std::time::Duration;
 
 pub use appender::Appender;
 pub use reader::{Entry, JournalReader, Start};
+pub use stat::JournalStat;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::header;
@@ -84,7 +89,7 @@ pub struct JournalOptions {
 }
 
 impl JournalOptions {
-    /// Bytes of each file; 64 MiB by default. The longest message takes at most a file, less some 200 bytes.
+    /// Bytes of each file; by default as many as the last one has, or 64 MiB. The longest message takes at most a file, less some 200 bytes.
     /// All are reserved when a file is made.
     #[must_use]
     pub fn file_bytes(mut self, bytes: usize) -> Self {
@@ -92,15 +97,16 @@ impl JournalOptions {
         self
     }
 
-    /// Removes the oldest files while all together have more bytes; by default all are kept. The one that is
-    /// appended to stays.
+    /// Removes the oldest files while all together have more bytes; by default as the journal was appended to
+    /// before, and all are kept of a new one, or with [`u64::MAX`]. The one that is appended to stays.
     #[must_use]
     pub fn keep_bytes(mut self, bytes: u64) -> Self {
         self.keep_bytes = Some(bytes);
         self
     }
 
-    /// Removes files whose last message is older; by default all are kept. Looked at when a file is made.
+    /// Removes files whose last message is older; by default as with [`keep_bytes`](Self::keep_bytes), and all are
+    /// kept with [`Duration::MAX`]. Looked at when a file is made.
     #[must_use]
     pub fn keep_for(mut self, age: Duration) -> Self {
         self.keep_for = Some(age);
@@ -148,6 +154,18 @@ impl JournalOptions {
     /// [`ErrorKind::NotFound`] if there is none; what opening a segment fails with.
     pub fn read(&self, directory: impl AsRef<Path>, start: Start) -> Result<JournalReader> {
         JournalReader::new(self.clone(), directory.as_ref(), start)
+    }
+
+    /// What is known of the journal in this directory. Takes as long as reading its last file does.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn stat(&self, directory: impl AsRef<Path>) -> Result<JournalStat> {
+        JournalStat::of(self, directory.as_ref())
+    }
+
+    fn kept(&self) -> record::Kept {
+        record::Kept { bytes: self.keep_bytes, age: self.keep_for }
     }
 
     fn bytes_of_a_file(&self) -> usize {

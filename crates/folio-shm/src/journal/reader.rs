@@ -153,6 +153,16 @@ impl JournalReader {
         }
     }
 
+    /// The number of the message that comes next, or the oldest after it.
+    #[must_use]
+    pub fn next_sequence(&self) -> u64 {
+        if self.wanted == u64::MAX { self.next } else { self.next.max(self.wanted) }
+    }
+
+    pub(super) fn file(&self) -> &Segment {
+        &self.file
+    }
+
     fn bell(&self) -> Option<Bell<'_>> {
         let asleep = self.file.word32(record::BELL + 4).ok()?;
         Some(Bell { number: self.file.word32(record::BELL).ok()?, asleep })

@@ -14,12 +14,16 @@
 //! is a word of zeros, in a file that is all zeros when it is made, and is made so again from the first record
 //! on that is not whole.
 
+use std::time::Duration;
+
 use crate::error::Result;
 use crate::header::BYTES;
 use crate::segment::Segment;
 
 /// Where the number of the first message is in a file's payload, and the bell that is rung for each.
 pub(super) const FIRST: usize = 0;
+/// How much is kept, behind the former: bytes of all files, and nanoseconds. 0 if all is.
+const KEPT: usize = 8;
 pub(super) const BELL: usize = 64;
 
 /// Where the first record is.
@@ -37,6 +41,26 @@ const WRITTEN: u64 = 1 << 32;
 /// Bytes of the record of a message.
 pub(super) const fn size(message: usize) -> usize {
     (HEADER + message).next_multiple_of(8)
+}
+
+/// How much of a journal is kept, as its appender was asked, and the next goes on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Kept {
+    pub(super) bytes: Option<u64>,
+    pub(super) age: Option<Duration>,
+}
+
+/// How much is kept, as a file says.
+pub(super) fn kept(file: &Segment) -> Result<Kept> {
+    let [bytes, nanos]: [u64; 2] = file.get(KEPT)?;
+    let some = |number: u64| (number != 0).then_some(number);
+    Ok(Kept { bytes: some(bytes), age: some(nanos).map(Duration::from_nanos) })
+}
+
+/// Writes that down.
+pub(super) fn put_kept(file: &Segment, kept: Kept) -> Result<()> {
+    let nanos = kept.age.map_or(0, |age| u64::try_from(age.as_nanos()).unwrap_or(u64::MAX).max(1));
+    file.put(KEPT, &[kept.bytes.map_or(0, |bytes| bytes.max(1)), nanos])
 }
 
 /// What a record says about its message.
