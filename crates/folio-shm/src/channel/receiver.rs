@@ -70,6 +70,12 @@ impl Receiver {
         self.wait.waiting = waiting;
     }
 
+    /// Whether to wait for the next sender where the last has left or died, instead of failing with
+    /// [`Closed`](crate::ErrorKind::Closed) or [`PeerDied`](crate::ErrorKind::PeerDied); not by default.
+    pub fn set_following(&mut self, is_following: bool) {
+        self.wait.is_following = is_following;
+    }
+
     /// The next message; waits for it.
     ///
     /// # Errors

@@ -57,6 +57,12 @@ impl Subscriber {
         self.wait.waiting = waiting;
     }
 
+    /// Whether to wait for the next publisher where the last has left or died, instead of failing with
+    /// [`Closed`](crate::ErrorKind::Closed) or [`PeerDied`](crate::ErrorKind::PeerDied); not by default.
+    pub fn set_following(&mut self, is_following: bool) {
+        self.wait.is_following = is_following;
+    }
+
     /// Copies the next message into `message`, in the place of what it held, and returns how many were lost before
     /// it; waits for it.
     ///

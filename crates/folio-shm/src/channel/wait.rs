@@ -61,6 +61,8 @@ pub(crate) struct Peer {
 #[derive(Debug, Default)]
 pub(crate) struct Wait {
     pub(crate) waiting: Waiting,
+    /// Whether an end of the other side is waited through.
+    pub(crate) is_following: bool,
     /// How long waits took, of late.
     usual: Duration,
     waits: u32,
@@ -108,6 +110,7 @@ impl Wait {
             let fail =
                 |kind, reason| Err(Error::new(kind, operation, memory.segment().show(), reason));
             match holder {
+                _ if self.is_following => {}
                 Holder::Left => {
                     return fail(ErrorKind::Closed, format!("its {} has closed it", peer.side));
                 }
@@ -133,8 +136,8 @@ impl Wait {
             }
             let is_watched = matches!(self.watched, Some((_, Some(_))));
             let most = match holder {
-                Holder::Process(_) if !is_watched || has_died => Some(SHORT),
-                Holder::Process(_) if peer.always_rings => None,
+                Holder::Process(_) if !is_watched || has_died && !self.is_following => Some(SHORT),
+                Holder::Process(_) if peer.always_rings && !has_died => None,
                 // Who comes to take the place may die between taking it and ringing.
                 _ => Some(LONG),
             };
