@@ -30,13 +30,12 @@
 //! Layout: 4 bytes that count the notifications, 4 that count the waiters, too many where some were killed.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Instant;
 
 use crate::error::Result;
 use crate::mutex::{Guard, LockError};
 use crate::segment::Segment;
-use crate::sleep::{LONG, sleep, wake};
+use crate::sleep::{LONG, sleep};
+use crate::sync::{AtomicU32, Instant, Ordering, wake};
 
 /// A condition in a segment, to be used with a [`Mutex`](crate::Mutex) in the same. See the
 /// [module](self) documentation.

@@ -64,6 +64,7 @@ pub mod segment;
 pub mod shared;
 mod sleep;
 mod space;
+mod sync;
 pub mod sysv;
 mod watch;
 mod words;

@@ -35,20 +35,17 @@
 //! Layout: 8 bytes mark, 4 bytes that are not 0 if things have not been put right, 4 of nothing.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::mark::Mark;
 use crate::owner::Life;
 use crate::segment::Segment;
-use crate::sleep::{LONG, SHORT, sleep, wake};
+use crate::sleep::{LONG, SHORT, sleep};
+use crate::sync::{AtomicU32, AtomicU64, Instant, LOOKS, Ordering, wake};
 use crate::watch::Watched;
 
 const LOCK: &str = "lock a mutex in";
-
-/// How often a taken lock is looked at before sleeping: less than a system call takes.
-const LOOKS: u32 = 100;
 
 /// How long an owner has the lock before anybody asks whether it lives.
 const TRUST: Duration = Duration::from_millis(1);

@@ -18,11 +18,10 @@
 //!
 //! Layout: a mutex, 4 bytes that are 1 when it is done, 4 of nothing.
 
-use std::sync::atomic::{AtomicU32, Ordering};
-
 use crate::error::Result;
 use crate::mutex::{LockError, Mutex};
 use crate::segment::Segment;
+use crate::sync::{AtomicU32, Ordering};
 
 const DONE: u32 = 1;
 

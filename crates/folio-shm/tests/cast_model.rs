@@ -10,19 +10,19 @@ mod lane;
 
 mod channel {
     pub(crate) use crate::lane;
+}
 
-    pub(crate) mod sync {
-        pub(crate) use loom::sync::atomic::{AtomicU64, Ordering, fence};
-    }
+mod sync {
+    pub(crate) use loom::sync::atomic::{AtomicU64, Ordering, fence};
 }
 
 use std::cell::Cell;
 use std::sync::Arc;
 
 use cast::{Progress, Reader, Writer};
-use channel::sync::{AtomicU64, Ordering, fence};
 use lane::{Refusal, Shape, Words};
 use loom::thread;
+use sync::{AtomicU64, Ordering, fence};
 
 /// Two messages and a half.
 const SMALL: Shape = Shape { size: 64, longest: 16 };

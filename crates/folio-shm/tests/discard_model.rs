@@ -10,17 +10,17 @@ mod lane;
 
 mod channel {
     pub(crate) use super::lane;
+}
 
-    pub(crate) mod sync {
-        pub(crate) use loom::sync::atomic::{AtomicU64, Ordering, fence};
-    }
+mod sync {
+    pub(crate) use loom::sync::atomic::{AtomicU64, Ordering, fence};
 }
 
 use std::sync::Arc;
 
-use channel::sync::{AtomicU64, Ordering};
 use lane::{Shape, Tail, Words};
 use loom::thread;
+use sync::{AtomicU64, Ordering};
 
 /// The smallest: it holds three messages.
 const SHAPE: Shape = Shape { size: 64, longest: 16 };

@@ -11,33 +11,31 @@ mod bell;
 #[path = "../src/channel/lane.rs"]
 mod lane;
 
-mod channel {
-    pub(crate) mod sync {
-        pub(crate) use loom::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
+mod sync {
+    pub(crate) use loom::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 
-        /// Loom's own way to sleep stands in for the kernel's: the word is compared with the door closed.
-        pub(crate) struct Kernel {
-            pub(crate) door: loom::sync::Mutex<()>,
-            pub(crate) bed: loom::sync::Condvar,
-        }
+    /// Loom's own way to sleep stands in for the kernel's: the word is compared with the door closed.
+    pub(crate) struct Kernel {
+        pub(crate) door: loom::sync::Mutex<()>,
+        pub(crate) bed: loom::sync::Condvar,
+    }
 
-        loom::lazy_static! {
-            pub(crate) static ref KERNEL: Kernel = Kernel {
-                door: loom::sync::Mutex::new(()),
-                bed: loom::sync::Condvar::new(),
-            };
-        }
+    loom::lazy_static! {
+        pub(crate) static ref KERNEL: Kernel = Kernel {
+            door: loom::sync::Mutex::new(()),
+            bed: loom::sync::Condvar::new(),
+        };
+    }
 
-        pub(crate) fn wake(_word: &AtomicU32, _count: u32) {
-            let _door = KERNEL.door.lock().unwrap();
-            KERNEL.bed.notify_all();
-        }
+    pub(crate) fn wake(_word: &AtomicU32, _count: u32) {
+        let _door = KERNEL.door.lock().unwrap();
+        KERNEL.bed.notify_all();
+    }
 
-        pub(crate) fn sleep(word: &AtomicU32, seen: u32) {
-            let door = KERNEL.door.lock().unwrap();
-            if word.load(Ordering::SeqCst) == seen {
-                drop(KERNEL.bed.wait(door).unwrap());
-            }
+    pub(crate) fn sleep(word: &AtomicU32, seen: u32) {
+        let door = KERNEL.door.lock().unwrap();
+        if word.load(Ordering::SeqCst) == seen {
+            drop(KERNEL.bed.wait(door).unwrap());
         }
     }
 }
@@ -46,10 +44,10 @@ use std::cell::Cell;
 use std::sync::Arc;
 
 use bell::Bell;
-use channel::sync::{AtomicU32, AtomicU64, Ordering, fence, sleep};
 use lane::{Head, Refusal, Shape, Slot, Tail, Words};
 use loom::cell::UnsafeCell;
 use loom::thread;
+use sync::{AtomicU32, AtomicU64, Ordering, fence, sleep};
 
 /// The smallest that has padding, and messages of different lengths.
 const SHAPE: Shape = Shape { size: 64, longest: 16 };

@@ -8,7 +8,7 @@
 //!
 //! A sleeper that is killed leaves the bell set, and is rung for once, in vain.
 
-use crate::channel::sync::{AtomicU32, Ordering, fence, wake};
+use crate::sync::{AtomicU32, Ordering, fence, wake};
 
 /// Two words of a bell.
 #[derive(Clone, Copy, Debug)]

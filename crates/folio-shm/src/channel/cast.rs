@@ -23,7 +23,7 @@
 //! | 34..64 | the number of the message, or of the one behind the padding; its low bits |
 
 use crate::channel::lane::{HEADER, MESSAGE, PADDING, Refusal, Scribbled, Shape, Slot, Words};
-use crate::channel::sync::{AtomicU64, Ordering, fence};
+use crate::sync::{AtomicU64, Ordering, fence};
 
 const NUMBER: u32 = 34;
 const NUMBERS: u64 = 1 << (64 - NUMBER);

@@ -2,7 +2,7 @@
 
 use super::cast::{Progress, Reader};
 use super::lane::{Shape, Words};
-use super::sync::{AtomicU64, Ordering};
+use crate::sync::{AtomicU64, Ordering};
 
 /// A circle that somebody comes round in at each look.
 struct Restless {

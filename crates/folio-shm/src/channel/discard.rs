@@ -13,7 +13,7 @@
 //! Invariant: bytes between the head and the sender's position are not written to.
 
 use crate::channel::lane::{Head, Refusal, Scribbled, Shape, Slot, Tail, Words};
-use crate::channel::sync::{AtomicU64, Ordering, fence};
+use crate::sync::{AtomicU64, Ordering, fence};
 
 /// How often a receiver tries before it is content with having found nothing: each time a sender, or
 /// another receiver, was faster.

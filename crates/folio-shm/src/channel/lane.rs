@@ -29,7 +29,7 @@
 //! | 32..34 | 1 message, 2 padding |
 //! | 34..64 | zero |
 
-use crate::channel::sync::{AtomicU64, Ordering};
+use crate::sync::{AtomicU64, Ordering};
 
 pub(crate) const HEADER: u64 = 8;
 

@@ -1,7 +1,7 @@
 //! The lane's arithmetic, on one thread. tests/lane_model.rs has its orders.
 
 use super::lane::{Head, Refusal, Scribbled, Shape, Tail, Words};
-use super::sync::{AtomicU64, Ordering};
+use crate::sync::{AtomicU64, Ordering};
 
 const MESSAGE: u64 = 1 << 32;
 const PADDING: u64 = 2 << 32;

@@ -10,8 +10,6 @@
 //!
 //! The bell that the sender rings is the channel's: whoever receives sleeps for all lanes at once.
 
-use std::sync::atomic::{AtomicU64, Ordering, fence};
-
 use folio::View;
 
 use crate::channel::bell::Bell;
@@ -23,6 +21,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::header;
 use crate::mark::Mark;
 use crate::owner::Life;
+use crate::sync::{AtomicU64, Ordering, fence};
 
 pub(crate) const SEND: &str = "send to";
 pub(crate) const RECEIVE: &str = "receive from";

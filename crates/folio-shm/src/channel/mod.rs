@@ -32,6 +32,5 @@ pub(crate) mod readiness;
 pub mod receiver;
 pub mod sender;
 pub mod subscriber;
-pub(crate) mod sync;
 pub mod traffic;
 pub mod wait;

@@ -165,8 +165,7 @@ fn send(user: &mut User, at: &str) {
                     let Some(mut loan) = sender.try_loan(longest)? else { return Ok(()) };
                     loan.write_at(0, &message)?;
                     loan.shorten(message.len());
-                    loan.send();
-                    Ok(())
+                    loan.send()
                 })?,
                 2 => user.step("loan_until", || sender.loan_until(9, soon()).map(drop))?,
                 _ => user.step("send_until", || sender.send_until(&message, soon()))?,
