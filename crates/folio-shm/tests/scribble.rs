@@ -292,6 +292,14 @@ fn the_ends_of_a_queue_with_many_places_that_is_scribbled_on_get_messages_or_err
 }
 
 #[test]
+fn the_ends_of_a_queue_that_drops_the_oldest_and_is_scribbled_on_get_messages_or_errors() {
+    let name = Name::new();
+    let queue = Queue::options().create_new().longest(LONGEST).bytes(1024).senders(3).receivers(3);
+    let _queue = queue.drop_oldest().open(&name.0).unwrap();
+    attack_named("crowd", &name);
+}
+
+#[test]
 fn the_ends_of_a_sealed_queue_that_is_scribbled_on_get_messages_or_errors() {
     let queue = Queue::options().create_new().longest(LONGEST).bytes(1024).senders(2).receivers(2);
     let queue = queue.memfd("scribbled").unwrap();

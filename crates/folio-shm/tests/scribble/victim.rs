@@ -159,15 +159,16 @@ fn send(user: &mut User, at: &str) {
         let longest = queue.longest().min(LONGEST);
         for _ in 0..50 {
             let message = user.message(longest);
-            match user.random.below(4) {
-                0 => user.step("try_send", || sender.try_send(&message).map(drop))?,
-                1 => user.step("try_loan", || {
+            match user.random.below(20) {
+                19 => user.step("poll for room", || sender.ready_fd(longest).map(drop))?,
+                0..5 => user.step("try_send", || sender.try_send(&message).map(drop))?,
+                5..10 => user.step("try_loan", || {
                     let Some(mut loan) = sender.try_loan(longest)? else { return Ok(()) };
                     loan.write_at(0, &message)?;
                     loan.shorten(message.len());
                     loan.send()
                 })?,
-                2 => user.step("loan_until", || sender.loan_until(9, soon()).map(drop))?,
+                10..14 => user.step("loan_until", || sender.loan_until(9, soon()).map(drop))?,
                 _ => user.step("send_until", || sender.send_until(&message, soon()))?,
             }
         }
@@ -219,10 +220,15 @@ fn publish(user: &mut User, at: &str) {
         publisher.set_waiting(user.waiting());
         for _ in 0..50 {
             let message = user.message(broadcast.longest().min(LONGEST));
-            if user.random.below(2) == 0 {
-                user.step("try to publish", || publisher.try_send(&message))?;
-            } else {
-                user.step("publish", || publisher.send_until(&message, soon()))?;
+            match user.random.below(20) {
+                19 => user.step("poll for room", || publisher.ready_fd(9).map(drop))?,
+                0..5 => user.step("try to publish", || publisher.try_send(&message).map(drop))?,
+                5..10 => user.step("publish what is lent", || {
+                    let loan = publisher.loan_until(message.len(), soon())?;
+                    loan.write_at(0, &message)?;
+                    loan.send()
+                })?,
+                _ => user.step("publish", || publisher.send_until(&message, soon()))?,
             }
         }
         user.step("stat", || Ok(broadcast.stat())).map(drop)
@@ -232,14 +238,27 @@ fn publish(user: &mut User, at: &str) {
 fn subscribe(user: &mut User, at: &str) {
     user.repeat(|user| {
         let mut message = Vec::new();
-        let broadcast = user.step("open a broadcast", || broadcast(at))?;
+        let user_looks_on = user.random.below(3) == 0;
+        let broadcast = user.step("open a broadcast", || {
+            // Some only look on.
+            let options = Broadcast::options().segment(|segment| segment.read_only());
+            match place(at) {
+                None if user_looks_on => options.open(at),
+                _ => broadcast(at),
+            }
+        })?;
         let mut subscriber = user.step("take a subscriber's place", || broadcast.subscriber())?;
         subscriber.set_waiting(user.waiting());
         for _ in 0..50 {
-            if user.random.below(2) == 0 {
-                user.step("try to hear", || subscriber.try_recv(&mut message))?;
-            } else {
-                user.step("hear", || subscriber.recv_until(&mut message, soon()))?;
+            match user.random.below(20) {
+                19 => user.step("poll", || subscriber.ready_fd().map(drop))?,
+                0..7 => user.step("try to hear", || subscriber.try_recv(&mut message).map(drop))?,
+                7..14 => user.step("look", || {
+                    let Some(found) = subscriber.try_recv_in_place()? else { return Ok(()) };
+                    assert!(found.len() <= broadcast.longest());
+                    found.to_vec().map(|bytes| assert_eq!(bytes.len(), found.len()))
+                })?,
+                _ => user.step("hear", || subscriber.recv_until(&mut message, soon()).map(drop))?,
             }
             assert!(message.len() <= broadcast.longest());
         }
