@@ -32,6 +32,14 @@ pub fn standard_output_file() -> io::Result<File> {
     Ok(File::from(rustix::stdio::stdout().try_clone_to_owned()?))
 }
 
+/// Standard input as a file, unbuffered.
+///
+/// # Errors
+/// As [`standard_output_file`].
+pub fn standard_input_file() -> io::Result<File> {
+    Ok(File::from(rustix::stdio::stdin().try_clone_to_owned()?))
+}
+
 /// Standard output for text.
 ///
 /// # Errors

@@ -1,11 +1,13 @@
 //! The arguments of `folio shm`, a part of [`arguments`](crate::arguments).
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand, ValueEnum, ValueHint};
 
 use crate::arguments::parse_length;
+use crate::shm::journal::From;
 
 /// What stands below the commands in its help.
 pub(crate) const SHM_NOTES: &str = "\
@@ -16,6 +18,8 @@ Examples:
   folio shm create state --size 1M              a segment of bytes
   folio shm write state < state.bin             into it
   folio shm cat state | cmp - state.bin         and out again
+  folio shm create ./log --journal --keep 1G    messages that stay, in files
+  folio shm tail ./log --follow                 each that is appended from now on
   folio shm ls                                  what there is, and who has it
   folio shm watch jobs                          what moves through it, each second
   folio shm gc                                  away with what dead processes left
@@ -45,12 +49,12 @@ pub enum ShmCommand {
     /// Show what is known of one: its header, its users, a channel's counters
     Stat(Stat),
 
-    /// Make a segment, a queue or a broadcast
+    /// Make a segment, a queue, a broadcast or a journal
     ///
     /// It stays until it is removed, whoever uses it.
     Create(Box<Create>),
 
-    /// Write a segment's payload to standard output
+    /// Write a segment's payload, or a journal's messages, to standard output
     Cat(Cat),
 
     /// Write standard input to a segment's payload
@@ -58,9 +62,10 @@ pub enum ShmCommand {
     /// The rest of the payload stays as it is. A segment that can grow grows.
     Write(Write),
 
-    /// Send messages into a queue or a broadcast
+    /// Send messages into a queue, a broadcast or a journal
     ///
-    /// Each MESSAGE, or else each line of standard input, is one. Waits for room.
+    /// Each MESSAGE, or else each line of standard input, is one. Waits for room. What is in a journal is on
+    /// the disk whenever more input is waited for, and at the end.
     Send(Send),
 
     /// Receive messages from a queue, and write each on a line
@@ -68,11 +73,11 @@ pub enum ShmCommand {
     /// Until the sender has left and there are no more. Each goes to one receiver.
     Recv(Receive),
 
-    /// Follow a broadcast: write each message that is published from now on, on a line
+    /// Write messages on lines: of a broadcast those from now on, of a journal those that are there
     ///
-    /// Until the publisher has left. Messages that were lost because others were faster are counted on
-    /// standard error.
-    Tail(Receive),
+    /// Until the publisher has left, or the journal ends; --follow goes on. Messages that were lost because
+    /// others were faster are counted on standard error.
+    Tail(Tail),
 
     /// Show counters as they change: rates of messages and bytes, how full, who sleeps, who died
     ///
@@ -105,6 +110,10 @@ pub enum ShmOutput {
 /// `folio shm ls`.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 pub struct Ls {
+    /// Journals, or directories that have journals in them, instead of /dev/shm
+    #[arg(value_name = "PATH", value_hint = ValueHint::DirPath)]
+    pub paths: Vec<PathBuf>,
+
     /// text for people, json for programs
     #[arg(long, value_name = "FORMAT", default_value = "text", hide_possible_values = true)]
     pub output: ShmOutput,
@@ -113,7 +122,7 @@ pub struct Ls {
 /// `folio shm stat`.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 pub struct Stat {
-    /// Its name in /dev/shm
+    /// Its name in /dev/shm, or the path of a journal, with a slash in it
     pub name: String,
 
     /// text for people, json for programs
@@ -124,7 +133,7 @@ pub struct Stat {
 /// `folio shm create`.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 pub struct Create {
-    /// A name, without slashes
+    /// A name, without slashes; for a journal the path of a directory, with a slash in it
     pub name: String,
 
     /// Who may reach it, in octal
@@ -137,7 +146,7 @@ pub struct Create {
 
     /// Bytes of payload
     #[arg(short, long, value_name = "SIZE", value_parser = parse_length)]
-    #[arg(help_heading = "A segment", required_unless_present_any = ["queue", "broadcast"])]
+    #[arg(help_heading = "A segment", required_unless_present_any = ["queue", "broadcast", "journal"])]
     pub size: Option<usize>,
 
     /// Bytes to which the payload can grow
@@ -182,12 +191,32 @@ pub struct Create {
     /// Have the publisher of a broadcast wait for the slowest subscriber
     #[arg(long, help_heading = "A channel", conflicts_with_all = ["size", "queue"])]
     pub hold_back: bool,
+
+    /// Make a journal: messages that stay, in files
+    #[arg(short, long, help_heading = "A journal")]
+    #[arg(conflicts_with_all = ["size", "queue", "broadcast", "longest", "bytes"])]
+    pub journal: bool,
+
+    /// Bytes of each file [default: 64M]
+    #[arg(long, value_name = "SIZE", value_parser = parse_length, help_heading = "A journal")]
+    #[arg(requires = "journal", conflicts_with_all = ["size", "queue", "broadcast"])]
+    pub file_size: Option<usize>,
+
+    /// Remove the oldest files when all together have more bytes [default: keep all]
+    #[arg(long, value_name = "SIZE", value_parser = parse_length, help_heading = "A journal")]
+    #[arg(requires = "journal", conflicts_with_all = ["size", "queue", "broadcast"])]
+    pub keep: Option<usize>,
+
+    /// Remove files whose last message is older, such as 12h or 7d [default: keep all]
+    #[arg(long, value_name = "TIME", value_parser = parse_time, help_heading = "A journal")]
+    #[arg(requires = "journal", conflicts_with_all = ["size", "queue", "broadcast"])]
+    pub keep_for: Option<Duration>,
 }
 
 /// `folio shm cat`.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 pub struct Cat {
-    /// Its name in /dev/shm
+    /// Its name in /dev/shm, or the path of a journal, with a slash in it
     pub name: String,
 
     /// First byte to write, in the payload
@@ -197,6 +226,10 @@ pub struct Cat {
     /// Bytes to write [default: the rest]
     #[arg(short, long, value_name = "SIZE", value_parser = parse_length)]
     pub length: Option<usize>,
+
+    /// First message of a journal: oldest, a number, or -N for the last N [default: oldest]
+    #[arg(long, value_name = "START", value_parser = From::parse, allow_hyphen_values = true)]
+    pub from: Option<From>,
 }
 
 /// `folio shm write`.
@@ -217,7 +250,7 @@ pub struct Write {
 /// A channel, and how it is opened.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 pub struct OpenChannel {
-    /// Its name in /dev/shm
+    /// Its name in /dev/shm, or the path of a journal, with a slash in it
     pub name: String,
 
     /// How long to wait for room, or for a message, such as 500ms, 2s or 1m [default: for ever]
@@ -262,7 +295,20 @@ pub enum MessageOutput {
     Raw,
 }
 
-/// `folio shm recv` and `folio shm tail`.
+/// `folio shm tail`.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct Tail {
+    /// As of a queue.
+    #[command(flatten)]
+    pub receive: Receive,
+
+    /// First message of a journal: oldest, newest (the next), a number, or -N for the last N [default: oldest,
+    /// or newest with --follow]
+    #[arg(long, value_name = "START", value_parser = From::parse, allow_hyphen_values = true)]
+    pub from: Option<From>,
+}
+
+/// `folio shm recv`, and what `folio shm tail` shares with it.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 pub struct Receive {
     /// Where from.
@@ -357,6 +403,7 @@ fn parse_time(text: &str) -> Result<Duration, &'static str> {
         "s" => 1000,
         "m" => 60_000,
         "h" => 3_600_000,
+        "d" => 86_400_000,
         _ => return Err(EXPECTED),
     };
     let number: u64 = number.parse().map_err(|_| EXPECTED)?;
@@ -379,11 +426,13 @@ mod tests {
 
     #[test]
     fn times_and_modes_are_read_as_documented() {
-        for (text, milliseconds) in [("0ms", 0), ("500ms", 500), ("2s", 2000), ("1m", 60_000)] {
+        for (text, milliseconds) in
+            [("0ms", 0), ("500ms", 500), ("2s", 2000), ("1m", 60_000), ("2d", 172_800_000)]
+        {
             assert_eq!(parse_time(text), Ok(Duration::from_millis(milliseconds)));
         }
         assert!(parse_time("99999999999999999h").is_ok());
-        for text in ["", "5", "s", "-1s", "1.5s", "1 s", "1d", "99999999999999999999s"] {
+        for text in ["", "5", "s", "-1s", "1.5s", "1 s", "1w", "99999999999999999999s"] {
             assert!(parse_time(text).is_err(), "{text}");
         }
         assert_eq!((parse_mode("600"), parse_mode("0644")), (Ok(0o600), Ok(0o644)));

@@ -1,10 +1,11 @@
-//! `folio shm create`: a segment or a channel that stays.
+//! `folio shm create`: a segment, a channel or a journal that stays.
 
 use folio_shm::{Broadcast, Channel, ChannelOptions, Queue, Segment};
 
 use crate::failure::Failure;
 use crate::shm::arguments::Create;
 use crate::shm::find::failure;
+use crate::shm::journal;
 
 /// Places for subscribers: there may be many, and they cost little.
 const SUBSCRIBERS: usize = 16;
@@ -14,6 +15,9 @@ const SUBSCRIBERS: usize = 16;
 /// # Errors
 /// That there is something of that name, that there is no space for it, what contradicts itself.
 pub fn run(arguments: &Create) -> Result<(), Failure> {
+    if arguments.journal {
+        return journal::create(arguments);
+    }
     let name = &arguments.name;
     let made = if arguments.queue {
         let mut options = channel(arguments, Queue::options());

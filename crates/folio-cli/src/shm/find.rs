@@ -6,12 +6,19 @@ use folio_shm::{
 
 use crate::failure::Failure;
 use crate::shm::arguments::OpenChannel;
+use crate::shm::journal;
 
 /// What is known of the segment of this name without opening it for writing.
 ///
 /// # Errors
 /// That there is none, that it is not folio's, that this user may not read it, that it is spoilt.
 pub fn find(name: &str) -> Result<Found, Failure> {
+    if journal::directory(name).is_some() {
+        return Err(Failure::new(format!(
+            "cannot open {name}: it is a path, as journals have, and this is for what has a name in \
+             /dev/shm: leave slashes out"
+        )));
+    }
     let plain = name.strip_prefix('/').unwrap_or(name);
     let found = folio_shm::list().map_err(|error| failure(&error))?;
     if let Some(found) = found.into_iter().find(|found| found.name() == plain) {
@@ -87,7 +94,10 @@ impl OpenChannel {
     /// A failure in one's own words.
     pub fn other(&self, operation: &str, reason: &str) -> Failure {
         let name = self.name.strip_prefix('/').unwrap_or(&self.name);
-        Failure::new(format!("cannot {operation} /dev/shm/{name}: {reason}"))
+        match journal::directory(&self.name) {
+            Some(path) => Failure::new(format!("cannot {operation} {}: {reason}", path.display())),
+            None => Failure::new(format!("cannot {operation} /dev/shm/{name}: {reason}")),
+        }
     }
 }
 
@@ -125,6 +135,13 @@ pub fn failure(error: &Error) -> Failure {
         (
             "longest() says how many when the channel is made",
             "create --longest says how many".into(),
+        ),
+        ("append() makes one", "folio shm create --journal makes one".into()),
+        ("append() goes on before it", "whoever appends next goes on before it".into()),
+        ("file_bytes() says how large they are", "make them larger (--file-size)".into()),
+        (
+            "file_bytes() says how large files are",
+            "create --file-size says how large files are".into(),
         ),
         (
             "another program, or another version of this one, made it",

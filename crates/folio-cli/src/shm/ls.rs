@@ -9,6 +9,7 @@ use crate::failure::Failure;
 use crate::shm::arguments::{Gc, Ls, Rm, ShmOutput};
 use crate::shm::columns::Columns;
 use crate::shm::find::{failure, find};
+use crate::shm::journal;
 use crate::shm::report::{SegmentReport, user_name};
 use crate::shm::users::Users;
 use crate::size::rounded;
@@ -19,8 +20,19 @@ use crate::terminal::{self, BAD, STRONG};
 /// # Errors
 /// That /dev/shm cannot be read, or standard output not be written.
 pub fn run(arguments: &Ls, color: ColorChoice) -> Result<(), Failure> {
-    let found = folio_shm::list().map_err(|error| failure(&error))?;
-    print(&found, arguments.output, color)
+    let users = Users::now();
+    let reports = match &arguments.paths[..] {
+        [] => reports(&folio_shm::list().map_err(|error| failure(&error))?, &users),
+        paths => {
+            let lists = paths.iter().map(|path| journal::list(path, &users));
+            lists.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect()
+        }
+    };
+    print(&reports, arguments.output, color)
+}
+
+fn reports(found: &[Found], users: &Users) -> Vec<SegmentReport> {
+    found.iter().map(|found| SegmentReport::of(found, users)).collect()
 }
 
 /// Removes what dead processes left, and lists it.
@@ -35,7 +47,7 @@ pub fn gc(arguments: &Gc, color: ColorChoice) -> Result<(), Failure> {
     } else {
         folio_shm::gc().map_err(|error| failure(&error))?
     };
-    print(&found, arguments.output, color)
+    print(&reports(&found, &Users::now()), arguments.output, color)
 }
 
 /// Removes names, all that it can.
@@ -45,6 +57,13 @@ pub fn gc(arguments: &Gc, color: ColorChoice) -> Result<(), Failure> {
 pub fn remove(arguments: &Rm) -> Result<(), Failure> {
     let mut first = Ok(());
     for name in &arguments.names {
+        if let Some(directory) = journal::directory(name) {
+            let show = directory.display();
+            let way_out =
+                "it is a path, as journals have, which are directories: rm -r removes one";
+            first = first.and(Err(Failure::new(format!("cannot remove {show}: {way_out}"))));
+            continue;
+        }
         let removed = match find(name) {
             Ok(_) => Segment::unlink(name).map_err(|error| failure(&error)),
             Err(refused) => match spoilt(name) {
@@ -64,17 +83,15 @@ fn spoilt(name: &str) -> bool {
     opened.is_err_and(|error| matches!(error.kind(), Scribbled | Truncated | Version))
 }
 
-fn print(found: &[Found], output: ShmOutput, color: ColorChoice) -> Result<(), Failure> {
-    let users = Users::now();
-    let reports: Vec<_> = found.iter().map(|found| SegmentReport::of(found, &users)).collect();
+fn print(reports: &[SegmentReport], output: ShmOutput, color: ColorChoice) -> Result<(), Failure> {
     let write = || {
         let mut out = terminal::standard_output(color)?;
         match output {
             ShmOutput::Json => {
-                serde_json::to_writer_pretty(&mut out, &reports)?;
+                serde_json::to_writer_pretty(&mut out, reports)?;
                 writeln!(out)?;
             }
-            ShmOutput::Text => table(&mut out, &reports)?,
+            ShmOutput::Text => table(&mut out, reports)?,
         }
         out.flush()
     };
@@ -97,7 +114,7 @@ fn table(out: &mut impl Write, reports: &[SegmentReport]) -> io::Result<()> {
                 rounded(report.payload_bytes),
                 report.mode.clone(),
                 user_name(report.user),
-                report.creator_text(),
+                if report.kind == "journal" { "-".into() } else { report.creator_text() },
                 report.users.len().to_string(),
                 report.state.into(),
             ]

@@ -1,10 +1,12 @@
 //! A message as it is written to standard output: a line, JSON, or its bytes.
 
 use std::io::{self, Write};
+use std::time::UNIX_EPOCH;
 
 use serde::Serialize;
 
 use crate::shm::arguments::MessageOutput;
+use crate::shm::inlet::Origin;
 
 /// A message, as `docs/command.md` documents it.
 #[derive(Debug, Serialize)]
@@ -16,16 +18,20 @@ struct MessageReport<'a> {
     bytes: String,
     /// Messages that were lost before this one.
     lost: u64,
+    /// Its number, in a journal.
+    sequence: Option<u64>,
+    /// When it was appended to a journal, in seconds since 1970.
+    time_seconds: Option<f64>,
 }
 
-/// Writes a message that came after so many were lost.
+/// Writes a message, and in JSON where it comes from.
 ///
 /// # Errors
 /// What the writer fails with.
 pub fn write(
     out: &mut impl Write,
     message: &[u8],
-    lost: u64,
+    origin: Origin,
     output: MessageOutput,
 ) -> io::Result<()> {
     match output {
@@ -34,7 +40,15 @@ pub fn write(
         MessageOutput::Json => {
             let bytes = message.iter().map(|byte| format!("{byte:02x}")).collect();
             let text = std::str::from_utf8(message).ok();
-            let report = MessageReport { length_bytes: message.len(), text, bytes, lost };
+            let since_1970 = origin.time.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+            let report = MessageReport {
+                length_bytes: message.len(),
+                text,
+                bytes,
+                lost: origin.lost,
+                sequence: origin.sequence,
+                time_seconds: since_1970.map(|time| time.as_secs_f64()),
+            };
             serde_json::to_writer(&mut *out, &report)?;
             writeln!(out)
         }

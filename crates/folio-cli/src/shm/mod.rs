@@ -13,12 +13,14 @@
 //! [`arguments`] is what may be asked. Each command [`find`]s what has the name, and says what fails in
 //! the command's words; [`report`] is what is known of a segment, with its [`users`]; [`ls`] and
 //! [`stat`] write it, in [`columns`]. [`watch`] takes one [`sample`] after the other. [`payload`] moves the bytes of a segment, [`message`] those of messages, which
-//! [`send`] and [`receive`] pass on.
+//! [`send`] and [`receive`] pass on, the latter from an [`inlet`]. A [`journal`] has a path instead of a name.
 
 pub mod arguments;
 pub mod columns;
 pub mod create;
 pub mod find;
+pub mod inlet;
+pub mod journal;
 pub mod ls;
 pub mod message;
 pub mod payload;
@@ -44,11 +46,11 @@ pub fn run(arguments: &Shm, color: ColorChoice) -> Result<(), Failure> {
         ShmCommand::Ls(ls) => ls::run(ls, color),
         ShmCommand::Stat(stat) => stat::run(stat, color),
         ShmCommand::Create(create) => create::run(create),
-        ShmCommand::Cat(cat) => payload::cat(cat),
+        ShmCommand::Cat(cat) => payload::cat(cat, color),
         ShmCommand::Write(write) => payload::write(write),
         ShmCommand::Send(send) => send::run(send),
         ShmCommand::Recv(receive) => receive::recv(receive, color),
-        ShmCommand::Tail(receive) => receive::tail(receive, color),
+        ShmCommand::Tail(tail) => receive::tail(tail, color),
         ShmCommand::Watch(watch) => watch::run(watch, color),
         ShmCommand::Rm(rm) => ls::remove(rm),
         ShmCommand::Gc(gc) => ls::gc(gc, color),

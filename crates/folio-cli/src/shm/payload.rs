@@ -2,11 +2,13 @@
 
 use std::io::{self, Read, Write as _};
 
+use clap::ColorChoice;
 use folio_shm::{Found, Segment, SegmentOptions};
 
 use crate::failure::{Failure, words};
-use crate::shm::arguments::{Cat, Write};
+use crate::shm::arguments::{Cat, MessageOutput, OpenChannel, Receive, Tail, Write};
 use crate::shm::find::{failure, find, find_bytes, trusting_anybody};
+use crate::shm::{journal, receive};
 use crate::size::grouped;
 use crate::terminal;
 
@@ -16,7 +18,16 @@ const BUFFER_BYTES: usize = 1 << 20;
 ///
 /// # Errors
 /// What cannot be opened or read, or that standard output could not be written.
-pub fn cat(arguments: &Cat) -> Result<(), Failure> {
+pub fn cat(arguments: &Cat, color: ColorChoice) -> Result<(), Failure> {
+    if journal::directory(&arguments.name).is_some() {
+        return messages(arguments, color);
+    }
+    if arguments.from.is_some() {
+        let name = &arguments.name;
+        return Err(Failure::new(format!(
+            "cannot read {name}: it is no journal's path: choose --offset and --length"
+        )));
+    }
     // Whatever it is: its bytes are copied, and nothing is believed.
     let found = find(&arguments.name)?;
     let options = trusting_anybody(Segment::options().read_only());
@@ -45,6 +56,21 @@ pub fn cat(arguments: &Cat) -> Result<(), Failure> {
         at += part.len();
     }
     Ok(())
+}
+
+/// Writes the messages of a journal to standard output, as `tail` does.
+fn messages(arguments: &Cat, color: ColorChoice) -> Result<(), Failure> {
+    let name = arguments.name.clone();
+    if arguments.offset != 0 || arguments.length.is_some() {
+        return Err(Failure::new(format!(
+            "cannot read {name}: it is a journal's path, and journals have messages: choose --from"
+        )));
+    }
+    let from = arguments.from;
+    let channel = OpenChannel { name, timeout: None, layout: None, anybody: false };
+    let output = MessageOutput::Text;
+    let receive = Receive { channel, count: None, follow: false, raw: false, output };
+    receive::tail(&Tail { receive, from }, color)
 }
 
 /// Writes standard input to the payload, piece by piece as it comes.

@@ -11,6 +11,7 @@ use serde::Serialize;
 use crate::failure::Failure;
 use crate::shm::arguments::{ShmOutput, Stat};
 use crate::shm::find::{failure, find, open_found, trusting_anybody};
+use crate::shm::journal::{self, JournalReport};
 use crate::shm::report::{SegmentReport, user_name};
 use crate::shm::users::Users;
 use crate::size::{exact, grouped};
@@ -27,6 +28,7 @@ struct Whole {
     /// Bytes to which the payload can grow.
     capacity_bytes: Option<u64>,
     channel: Option<ChannelReport>,
+    journal: Option<JournalReport>,
 }
 
 /// A channel's counters, as its users say.
@@ -43,15 +45,32 @@ struct ChannelReport {
     receivers: Vec<u32>,
 }
 
+impl Whole {
+    fn of(segment: SegmentReport) -> Self {
+        Self {
+            segment,
+            payload_now_bytes: None,
+            capacity_bytes: None,
+            channel: None,
+            journal: None,
+        }
+    }
+}
+
 /// Shows it.
 ///
 /// # Errors
 /// What cannot be found or opened, or that standard output could not be written.
 pub fn run(arguments: &Stat, color: ColorChoice) -> Result<(), Failure> {
+    if let Some(directory) = journal::directory(&arguments.name) {
+        let (segment, journal) = journal::report(directory, &Users::now())?;
+        let whole = Whole { journal: Some(journal), ..Whole::of(segment) };
+        return write(&whole, arguments.output, color).or_else(|error| Failure::of_output(&error));
+    }
     let found = find(&arguments.name)?;
     // Before it is opened here: this process is no user.
     let segment = SegmentReport::of(&found, &Users::now());
-    let mut whole = Whole { segment, payload_now_bytes: None, capacity_bytes: None, channel: None };
+    let mut whole = Whole::of(segment);
     if let Some(layout) = found.layout() {
         let options = trusting_anybody(Segment::options().read_only()).layout(layout);
         let open = options.open(&found.name()).map_err(|error| failure(&error))?;
@@ -118,8 +137,10 @@ fn text(out: &mut impl Write, whole: &Whole) -> io::Result<()> {
         line("grows to", exact(capacity))?;
     }
     line("owner", format!("{}, mode {}", user_name(segment.user), segment.mode))?;
-    let age = segment.created_seconds.map(|seconds| format!(", {}", age(seconds)));
-    line("creator", format!("{}{}", segment.creator_text(), age.unwrap_or_default()))?;
+    if whole.journal.is_none() {
+        let age = segment.created_seconds.map(|seconds| format!(", {}", age(seconds)));
+        line("creator", format!("{}{}", segment.creator_text(), age.unwrap_or_default()))?;
+    }
     if let Some(layout) =
         segment.layout.as_ref().filter(|hash| whole.channel.is_none() && *hash != "0x0")
     {
@@ -127,6 +148,9 @@ fn text(out: &mut impl Write, whole: &Whole) -> io::Result<()> {
     }
     line("state", segment.state.to_owned())?;
     line("users", processes(&segment.users))?;
+    if let Some(journal) = &whole.journal {
+        return journal.text(out);
+    }
     let Some(channel) = &whole.channel else { return Ok(()) };
     line("messages", format!("up to {}", exact(channel.longest_bytes)))?;
     line("circle", exact(channel.circle_bytes))?;
@@ -144,7 +168,8 @@ fn text(out: &mut impl Write, whole: &Whole) -> io::Result<()> {
     Ok(())
 }
 
-fn processes(pids: &[u32]) -> String {
+/// Their numbers.
+pub(crate) fn processes(pids: &[u32]) -> String {
     match pids {
         [] => "none".into(),
         pids => pids.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
@@ -152,7 +177,7 @@ fn processes(pids: &[u32]) -> String {
 }
 
 /// How long ago.
-fn age(created_seconds: u64) -> String {
+pub(crate) fn age(created_seconds: u64) -> String {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     match now.saturating_sub(created_seconds) {
         seconds @ 0..120 => format!("{seconds} s ago"),
