@@ -6,6 +6,7 @@ use std::fs::{self, Permissions};
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use common::shm::{Name, fails, shm, with_input};
 use common::{Ran, folio, is_root, noise, number, run};
@@ -126,6 +127,21 @@ fn a_channel_shows_its_counters() {
     assert_eq!((number(&channel, "sent"), number(&channel, "received")), (2, 0));
     let text = run(&["shm", "stat", &queue]);
     for line in ["  sent          2", "  waiting       2", "  senders       none"] {
+        assert!(text.text().lines().any(|one| one == line), "no {line:?} in {}", text.text());
+    }
+    let queue = Name::new();
+    shm(&["create", &queue, "--queue", "--drop-oldest", "--longest", "100", "--bytes", "1K"]);
+    let message = "x".repeat(90);
+    for _ in 0..10 {
+        shm(&["send", &queue, &message, "--timeout", "0s"]);
+    }
+    let channel = stat(&queue)["channel"].clone();
+    assert_eq!((&channel["drops_oldest"], number(&channel, "sent")), (&Value::Bool(true), 10));
+    assert_eq!(number(&channel, "dropped"), 2);
+    let text = run(&["shm", "stat", &queue]);
+    for line in
+        ["  dropped       2", "  waiting       8", "  when full     senders drop the oldest"]
+    {
         assert!(text.text().lines().any(|one| one == line), "no {line:?} in {}", text.text());
     }
     let broadcast = Name::new();
@@ -266,6 +282,33 @@ fn segments_of_another_user_are_refused_as_their_modes_and_trust_ask() {
         }
     }
     assert_eq!(run(&["send", &open, "x", "--anybody"]).unwrap().code, 0);
+    let heard = Name::new();
+    shm(&["create", &heard, "--broadcast", "--mode", "644"]);
+    assert!(run(&["stat", &heard]).unwrap().text().contains("publisher     none"));
+    let tail = folio(&["shm", "tail", &heard, "--anybody", "--count", "1"])
+        .uid(NOBODY)
+        .gid(NOBODY)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let broadcast = folio_shm::Broadcast::options();
+    let broadcast = broadcast.segment(|segment| segment.mode(0o644)).open(&heard).unwrap();
+    let mut publisher = broadcast.publisher().unwrap();
+    let end = Instant::now() + Duration::from_secs(20);
+    // Nobody knows when one who only reads has come.
+    let has_ended = || {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", tail.id())).unwrap();
+        stat.contains(") Z ")
+    };
+    while !has_ended() && Instant::now() < end {
+        publisher.send(b"to all who may read").unwrap();
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    assert!(broadcast.stat().subscribers.is_empty());
+    drop(publisher);
+    let output = tail.wait_with_output().unwrap();
+    assert_eq!(output.stdout, b"to all who may read\n");
+
     let listed = run(&["ls", "--output", "json"]).unwrap().json();
     let names: Vec<_> =
         listed.as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap()).collect();

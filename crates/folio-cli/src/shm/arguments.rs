@@ -188,13 +188,17 @@ pub struct Create {
     #[arg(value_parser = parse_places)]
     pub subscribers: Option<usize>,
 
+    /// Have senders of a queue drop the oldest message where there is no room, and never wait
+    #[arg(long, help_heading = "A channel", conflicts_with_all = ["size", "broadcast"])]
+    pub drop_oldest: bool,
+
     /// Have the publisher of a broadcast wait for the slowest subscriber
     #[arg(long, help_heading = "A channel", conflicts_with_all = ["size", "queue"])]
     pub hold_back: bool,
 
     /// Make a journal: messages that stay, in files
     #[arg(short, long, help_heading = "A journal")]
-    #[arg(conflicts_with_all = ["size", "queue", "broadcast", "longest", "bytes"])]
+    #[arg(conflicts_with_all = ["size", "queue", "broadcast", "longest", "bytes", "drop_oldest"])]
     pub journal: bool,
 
     /// Bytes of each file [default: 64M]

@@ -27,6 +27,9 @@ pub fn run(arguments: &Create) -> Result<(), Failure> {
         if let Some(count) = arguments.receivers {
             options = options.receivers(count);
         }
+        if arguments.drop_oldest {
+            options = options.drop_oldest();
+        }
         options.open(name).map(drop)
     } else if arguments.broadcast {
         let count = arguments.subscribers.unwrap_or(SUBSCRIBERS);

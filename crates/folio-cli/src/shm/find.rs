@@ -4,6 +4,8 @@ use folio_shm::{
     Broadcast, ChannelOptions, Error, ErrorKind, Found, Kind, Segment, SegmentOptions,
 };
 
+use rustix::fs::Access;
+
 use crate::failure::Failure;
 use crate::shm::arguments::OpenChannel;
 use crate::shm::journal;
@@ -91,6 +93,20 @@ impl OpenChannel {
         options.open(&self.name).map_err(|error| failure(&error))
     }
 
+    /// Opens a broadcast to listen to: read-only where this user may do no more, and cannot hold it back then.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_broadcast(&self) -> Result<Broadcast, Failure> {
+        let name = self.name.strip_prefix('/').unwrap_or(&self.name);
+        let may = |access| rustix::fs::access(format!("/dev/shm/{name}"), access).is_ok();
+        let is_for_reading = may(Access::READ_OK) && !may(Access::WRITE_OK);
+        self.open(Broadcast::options().segment(|segment| match is_for_reading {
+            true => segment.read_only(),
+            false => segment,
+        }))
+    }
+
     /// A failure in one's own words.
     pub fn other(&self, operation: &str, reason: &str) -> Failure {
         let name = self.name.strip_prefix('/').unwrap_or(&self.name);
@@ -109,7 +125,8 @@ pub fn open_found<C: folio_shm::Channel>(
     options: ChannelOptions<C>,
     found: &Found,
 ) -> Result<C, Failure> {
-    options.segment(trusting_anybody).open(&found.name()).map_err(|error| failure(&error))
+    let looked_at = |segment| trusting_anybody(segment).read_only();
+    options.segment(looked_at).open(&found.name()).map_err(|error| failure(&error))
 }
 
 /// Options that take a segment whoever owns it, and whoever else may reach it.

@@ -5,7 +5,7 @@ use std::io::{self, BufWriter, Write as _};
 use std::time::Instant;
 
 use clap::ColorChoice;
-use folio_shm::{Broadcast, ErrorKind, Queue};
+use folio_shm::{ErrorKind, Queue};
 
 use crate::failure::Failure;
 use crate::shm::arguments::{MessageOutput, Receive, Tail};
@@ -58,7 +58,7 @@ pub fn tail(arguments: &Tail, color: ColorChoice) -> Result<(), Failure> {
         let way_out = "it is a broadcast, which keeps no messages: leave out --from";
         return Err(channel.other("follow", way_out));
     }
-    let broadcast = channel.open(Broadcast::options())?;
+    let broadcast = channel.open_broadcast()?;
     let mut subscriber = broadcast.subscriber().map_err(|error| failure(&error))?;
     subscriber.set_following(receive.follow);
     print(subscriber, receive, color)

@@ -28,6 +28,7 @@ pub struct Sample {
 struct Counters {
     sent: u64,
     received: Option<u64>,
+    dropped: Option<u64>,
     moved_bytes: u64,
     waiting_bytes: Option<u64>,
     circles_bytes: u64,
@@ -57,6 +58,8 @@ pub struct Change {
     pub sent: Option<u64>,
     /// Messages received; none of a broadcast.
     pub received: Option<u64>,
+    /// Messages of a queue that were given up for newer ones.
+    pub dropped: Option<u64>,
     /// Messages.
     pub sent_per_second: Option<f64>,
     /// Messages.
@@ -97,13 +100,14 @@ impl Sample {
                 let queue = open_found(Queue::options(), found)?;
                 let (stat, traffic) = (queue.stat(), queue.traffic());
                 let sides = (stat.senders, stat.receivers);
-                Some(Counters::of(stat.sent, Some(stat.received), sides, traffic))
+                let gone = (Some(stat.received), Some(stat.dropped));
+                Some(Counters::of(stat.sent, gone, sides, traffic))
             }
             Kind::Broadcast => {
                 let broadcast = open_found(Broadcast::options(), found)?;
                 let (stat, traffic) = (broadcast.stat(), broadcast.traffic());
                 let sides = (stat.publisher.into_iter().collect(), stat.subscribers);
-                Some(Counters::of(stat.sent, None, sides, traffic))
+                Some(Counters::of(stat.sent, (None, None), sides, traffic))
             }
             _ => None,
         };
@@ -126,7 +130,9 @@ impl Sample {
             Some(more as f64 / seconds?.max(1e-9))
         };
         let received = counted(|counters| counters.received);
-        let waits = |received| counted(|counters| Some(counters.sent)).map(|sent| sent - received);
+        let waiting = |counters: &Counters| {
+            Some(counters.sent.saturating_sub(counters.received?).saturating_sub(counters.dropped?))
+        };
         let (counters, segment) = (self.counters.as_ref(), &self.segment);
         let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let pids = |of: fn(&Counters) -> &Vec<u32>| counters.map_or(Vec::new(), |c| of(c).clone());
@@ -139,10 +145,11 @@ impl Sample {
             users: segment.users.clone(),
             sent: counted(|counters| Some(counters.sent)),
             received,
+            dropped: counted(|counters| counters.dropped),
             sent_per_second: rate(|counters| Some(counters.sent)),
             received_per_second: rate(|counters| counters.received),
             bytes_per_second: rate(|counters| Some(counters.moved_bytes)),
-            waiting: received.and_then(waits),
+            waiting: counted(waiting),
             waiting_bytes: counted(|counters| counters.waiting_bytes),
             circles_bytes: counted(|counters| Some(counters.circles_bytes)),
             senders: pids(|counters| &counters.senders),
@@ -157,7 +164,7 @@ impl Sample {
 impl Counters {
     fn of(
         sent: u64,
-        received: Option<u64>,
+        (received, dropped): (Option<u64>, Option<u64>),
         (mut senders, mut receivers): (Vec<u32>, Vec<u32>),
         traffic: Traffic,
     ) -> Self {
@@ -168,6 +175,7 @@ impl Counters {
             sent,
             // Counted by others, one after the other.
             received: received.map(|received| received.min(sent)),
+            dropped: dropped.map(|dropped| dropped.min(sent)),
             moved_bytes: traffic.moved_bytes,
             waiting_bytes: traffic.waiting_bytes,
             circles_bytes: traffic.circles_bytes,

@@ -39,6 +39,10 @@ struct ChannelReport {
     sent: u64,
     /// Of a queue.
     received: Option<u64>,
+    /// Of a queue.
+    dropped: Option<u64>,
+    /// Of a queue.
+    drops_oldest: Option<bool>,
     /// Of a broadcast.
     holds_back: Option<bool>,
     senders: Vec<u32>,
@@ -91,6 +95,8 @@ fn channel(found: &Found) -> Result<Option<ChannelReport>, Failure> {
                 circle_bytes: queue.bytes() as u64,
                 sent: stat.sent,
                 received: Some(stat.received),
+                dropped: Some(stat.dropped),
+                drops_oldest: Some(queue.drops_oldest()),
                 holds_back: None,
                 senders: stat.senders,
                 receivers: stat.receivers,
@@ -104,6 +110,8 @@ fn channel(found: &Found) -> Result<Option<ChannelReport>, Failure> {
                 circle_bytes: broadcast.bytes() as u64,
                 sent: stat.sent,
                 received: None,
+                dropped: None,
+                drops_oldest: None,
                 holds_back: Some(broadcast.holds_back()),
                 senders: stat.publisher.into_iter().collect(),
                 receivers: stat.subscribers,
@@ -157,11 +165,19 @@ fn text(out: &mut impl Write, whole: &Whole) -> io::Result<()> {
     line("sent", grouped(channel.sent))?;
     if let Some(received) = channel.received {
         line("received", grouped(received))?;
-        line("waiting", grouped(channel.sent.saturating_sub(received)))?;
+        let dropped = channel.dropped.unwrap_or(0);
+        if channel.drops_oldest == Some(true) {
+            line("dropped", grouped(dropped))?;
+        }
+        let waiting = channel.sent.saturating_sub(received).saturating_sub(dropped);
+        line("waiting", grouped(waiting))?;
     }
     let is_queue = channel.received.is_some();
     line(if is_queue { "senders" } else { "publisher" }, processes(&channel.senders))?;
     line(if is_queue { "receivers" } else { "subscribers" }, processes(&channel.receivers))?;
+    if channel.drops_oldest == Some(true) {
+        line("when full", "senders drop the oldest".into())?;
+    }
     if channel.holds_back == Some(true) {
         line("when full", "the publisher waits for the slowest".into())?;
     }
