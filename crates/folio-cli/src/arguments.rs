@@ -117,7 +117,7 @@ pub enum Command {
     #[command(after_help = PACK_NOTES)]
     Pack(Pack),
 
-    /// Shared memory between processes: segments and channels in /dev/shm
+    /// Shared memory between processes: segments and channels in /dev/shm, and journals
     ///
     /// Those of the library folio-shm: segments with a header that is checked, and queues and broadcasts
     /// of messages. NAME is that of a file in /dev/shm.

@@ -367,6 +367,11 @@ fn arguments_that_make_no_sense_are_usage_errors() {
         let ran = run(arguments);
         assert_eq!((ran.code, ran.stdout.len()), (2, 0), "{arguments:?}: {ran:?}");
     }
+    let ran = run(&["shm", "create", "n"]);
+    assert_eq!((ran.code, ran.stdout.len()), (2, 0));
+    for way in ["--size", "--queue", "--broadcast", "--journal"] {
+        assert!(ran.stderr.contains(way), "{}", ran.stderr);
+    }
 }
 
 #[test]

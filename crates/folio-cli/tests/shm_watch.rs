@@ -83,6 +83,7 @@ fn who_sleeps_and_who_died_is_shown() {
     sender.wait().unwrap();
     let line = watch.until(|line| line["dead"] == serde_json::json!([sender.id()]));
     assert_eq!(line["senders"], serde_json::json!([]));
+    assert_eq!(line["senders_asleep"], false);
     let mut receiver = start(&["shm", "recv", "--follow", &name]);
     let line = watch.until(|line| line["receivers_asleep"] == true);
     assert_eq!(line["receivers"], serde_json::json!([receiver.id()]));

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Subcommand, ValueEnum, ValueHint};
+use clap::{ArgGroup, Args, Subcommand, ValueEnum, ValueHint};
 
 use crate::arguments::parse_length;
 use crate::shm::journal::From;
@@ -132,6 +132,7 @@ pub struct Stat {
 
 /// `folio shm create`.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
+#[command(group = ArgGroup::new("what").required(true).args(["size", "queue", "broadcast", "journal"]))]
 pub struct Create {
     /// A name, without slashes; for a journal the path of a directory, with a slash in it
     pub name: String,
@@ -146,7 +147,7 @@ pub struct Create {
 
     /// Bytes of payload
     #[arg(short, long, value_name = "SIZE", value_parser = parse_length)]
-    #[arg(help_heading = "A segment", required_unless_present_any = ["queue", "broadcast", "journal"])]
+    #[arg(help_heading = "A segment")]
     pub size: Option<usize>,
 
     /// Bytes to which the payload can grow

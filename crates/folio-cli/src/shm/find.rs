@@ -170,6 +170,17 @@ pub fn failure(error: &Error) -> Failure {
             return Failure::new(format!("{start}{option}"));
         }
     }
+    // Reasons without one.
+    let reasons = [
+        ("no message can have 4 GiB or more", "choose a smaller --longest"),
+        ("there are 1 to 1024 places for each side", "choose smaller --bytes"),
+        ("no address space is that large", "choose a smaller size"),
+    ];
+    for (reason, option) in reasons {
+        if text.ends_with(reason) {
+            return Failure::new(format!("{text}: {option}"));
+        }
+    }
     let advice = match error.kind() {
         ErrorKind::Owner | ErrorKind::Mode => "if that is meant, add --anybody",
         ErrorKind::NoSpace if text.contains("(gc)") => {

@@ -100,7 +100,12 @@ pub fn create(arguments: &Create) -> Result<(), Failure> {
     if let Some(age) = arguments.keep_for {
         options = options.keep_for(age);
     }
-    options.append(directory).map(drop).map_err(|error| failure(&error))
+    options.append(directory).map(drop).map_err(|error| match error.kind() {
+        ErrorKind::NotFound | ErrorKind::Denied | ErrorKind::Os => {
+            Failure::new(format!("{}: choose another path", failure(&error)))
+        }
+        _ => failure(&error),
+    })
 }
 
 /// Options that read what is there, whoever else may reach it: nothing is believed.

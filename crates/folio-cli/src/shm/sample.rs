@@ -171,6 +171,7 @@ impl Counters {
         let is_dead = |pid: &u32| traffic.dead.contains(pid);
         senders.retain(|pid| !is_dead(pid));
         receivers.retain(|pid| !is_dead(pid));
+        let (has_senders, has_receivers) = (!senders.is_empty(), !receivers.is_empty());
         Self {
             sent,
             // Counted by others, one after the other.
@@ -181,9 +182,9 @@ impl Counters {
             circles_bytes: traffic.circles_bytes,
             senders,
             receivers,
-            // A sleeper that died cannot be told from one that sleeps.
-            senders_asleep: traffic.senders_asleep,
-            receivers_asleep: traffic.receivers_asleep,
+            // A sleeper that died cannot be told from one that sleeps, unless nobody is there.
+            senders_asleep: traffic.senders_asleep && has_senders,
+            receivers_asleep: traffic.receivers_asleep && has_receivers,
             dead: traffic.dead,
         }
     }
