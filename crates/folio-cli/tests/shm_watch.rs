@@ -69,6 +69,38 @@ fn what_is_sent_and_received_is_counted_in_the_interval_it_happens_in() {
 }
 
 #[test]
+fn what_is_appended_to_a_journal_is_counted_until_it_is_gone() {
+    let files = common::Files::new();
+    let path = common::text(&files.path("log"));
+    shm(&["create", &path, "--journal", "--file-size", "4K"]);
+    shm(&["send", &path, "before"]);
+    let mut watch = Watch::start(&[&path, "--output", "json"]);
+    let line = watch.until(|_| true);
+    assert_eq!((number(&line, "sent"), &line["kind"]), (1, &"journal".into()));
+    let messages = "x".repeat(99) + "\n";
+    let mut sender = start(&["shm", "send", &path]);
+    sender.stdin.as_mut().unwrap().write_all(messages.repeat(100).as_bytes()).unwrap();
+    let (mut sent, mut bytes) = (0.0, 0.0);
+    let line = watch.until(|line| {
+        let seconds = line["interval_seconds"].as_f64().unwrap();
+        sent += line["sent_per_second"].as_f64().unwrap() * seconds;
+        bytes += line["bytes_per_second"].as_f64().unwrap() * seconds;
+        sent > 99.5
+    });
+    assert!((sent - 100.0).abs() < 0.1 && (bytes - 9900.0).abs() < 1.0, "{sent} {bytes}");
+    assert_eq!(
+        (&line["senders"], &line["received"]),
+        (&serde_json::json!([sender.id()]), &Value::Null)
+    );
+    drop(sender.stdin.take());
+    assert!(sender.wait().unwrap().success());
+    std::fs::remove_dir_all(&path).unwrap();
+    let rest = watch.lines.map(|line| line.unwrap()).count();
+    let ran = Ran::from(watch.child.wait_with_output().unwrap());
+    assert_eq!((ran.code, ran.line()), (3, &*format!("{path} is gone: it was removed")), "{rest}");
+}
+
+#[test]
 fn who_sleeps_and_who_died_is_shown() {
     let name = queue();
     let mut watch = Watch::start(&[&name, "--output", "json"]);

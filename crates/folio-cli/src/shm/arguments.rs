@@ -340,7 +340,7 @@ pub struct Receive {
 /// `folio shm watch`.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 pub struct Watch {
-    /// Its name in /dev/shm; without one, all are watched
+    /// Its name in /dev/shm, or the path of a journal; without one, all in /dev/shm are watched
     pub name: Option<String>,
 
     /// Time between two looks, such as 500ms, 2s or 1m

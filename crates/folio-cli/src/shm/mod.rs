@@ -12,7 +12,8 @@
 //!
 //! [`arguments`] is what may be asked. Each command [`find`]s what has the name, and says what fails in
 //! the command's words; [`report`] is what is known of a segment, with its [`users`]; [`ls`] and
-//! [`stat`] write it, in [`columns`]. [`watch`] takes one [`sample`] after the other. [`payload`] moves the bytes of a segment, [`message`] those of messages, which
+//! [`stat`] write it, in [`columns`]. [`watch`] takes one [`sample`] after the other; of a journal it
+//! keeps a [`tally`]. [`payload`] moves the bytes of a segment, [`message`] those of messages, which
 //! [`send`] and [`receive`] pass on, the latter from an [`inlet`]. A [`journal`] has a path instead of a name.
 
 pub mod arguments;
@@ -29,6 +30,7 @@ pub mod report;
 pub mod sample;
 pub mod send;
 pub mod stat;
+pub mod tally;
 pub mod users;
 pub mod watch;
 

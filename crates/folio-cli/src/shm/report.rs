@@ -10,11 +10,11 @@ use serde::Serialize;
 use crate::shm::users::Users;
 
 /// A segment, as it was when it was looked at.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 pub struct SegmentReport {
     /// Its name in /dev/shm.
     pub name: String,
-    /// `segment`, `queue` or `broadcast`.
+    /// `segment`, `queue`, `broadcast` or `journal`.
     pub kind: &'static str,
     /// `used`, `idle`, `left-over` or `unfinished`.
     pub state: &'static str,

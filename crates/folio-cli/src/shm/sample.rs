@@ -3,6 +3,7 @@
 //! `docs/command.md` documents every key.
 
 use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use folio_shm::{Broadcast, Found, Kind, Queue, Traffic};
@@ -11,6 +12,7 @@ use serde::Serialize;
 use crate::failure::Failure;
 use crate::shm::find::open_found;
 use crate::shm::report::SegmentReport;
+use crate::shm::tally::Tally;
 use crate::shm::users::Users;
 
 /// One look at a segment.
@@ -31,7 +33,7 @@ struct Counters {
     dropped: Option<u64>,
     moved_bytes: u64,
     waiting_bytes: Option<u64>,
-    circles_bytes: u64,
+    circles_bytes: Option<u64>,
     senders: Vec<u32>,
     receivers: Vec<u32>,
     dead: Vec<u32>,
@@ -46,9 +48,9 @@ pub struct Change {
     pub time_seconds: f64,
     /// Seconds since the first sample.
     pub interval_seconds: Option<f64>,
-    /// Its name in /dev/shm.
+    /// Its name in /dev/shm, or a journal's path.
     pub name: String,
-    /// `segment`, `queue` or `broadcast`.
+    /// `segment`, `queue`, `broadcast` or `journal`.
     pub kind: &'static str,
     /// `used`, `idle`, `left-over` or `unfinished`.
     pub state: &'static str,
@@ -92,8 +94,7 @@ impl Sample {
     pub fn of(found: &Found, users: &Users) -> Result<Self, Failure> {
         // Before it is opened here: this process is no user.
         let segment = SegmentReport::of(found, users);
-        let metadata = std::fs::symlink_metadata(found.path()).ok();
-        let identity = metadata.map(|metadata| (metadata.dev(), metadata.ino()));
+        let identity = identity(found.path());
         // Not kept open, lest what is to go with its last user stay.
         let counters = match found.kind() {
             Kind::Queue => {
@@ -112,6 +113,25 @@ impl Sample {
             _ => None,
         };
         Ok(Self { at: Instant::now(), identity, segment, counters })
+    }
+
+    /// Of a journal, after it has been read on.
+    pub fn of_journal(tally: &Tally) -> Self {
+        let segment = tally.segment().clone();
+        let counters = Counters {
+            sent: tally.sent(),
+            received: None,
+            moved_bytes: tally.bytes(),
+            waiting_bytes: None,
+            circles_bytes: None,
+            senders: segment.users.clone(),
+            receivers: Vec::new(),
+            dead: Vec::new(),
+            senders_asleep: false,
+            receivers_asleep: false,
+        };
+        let identity = identity(tally.directory());
+        Self { at: Instant::now(), identity, segment, counters: Some(counters) }
     }
 
     /// Whether both are of one segment.
@@ -151,7 +171,7 @@ impl Sample {
             bytes_per_second: rate(|counters| Some(counters.moved_bytes)),
             waiting: counted(waiting),
             waiting_bytes: counted(|counters| counters.waiting_bytes),
-            circles_bytes: counted(|counters| Some(counters.circles_bytes)),
+            circles_bytes: counted(|counters| counters.circles_bytes),
             senders: pids(|counters| &counters.senders),
             receivers: pids(|counters| &counters.receivers),
             dead: pids(|counters| &counters.dead),
@@ -159,6 +179,12 @@ impl Sample {
             receivers_asleep: counters.is_some_and(|counters| counters.receivers_asleep),
         }
     }
+}
+
+/// Device and inode.
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    let metadata = std::fs::metadata(path).ok()?;
+    Some((metadata.dev(), metadata.ino()))
 }
 
 impl Counters {
@@ -179,7 +205,7 @@ impl Counters {
             dropped: dropped.map(|dropped| dropped.min(sent)),
             moved_bytes: traffic.moved_bytes,
             waiting_bytes: traffic.waiting_bytes,
-            circles_bytes: traffic.circles_bytes,
+            circles_bytes: Some(traffic.circles_bytes),
             senders,
             receivers,
             // A sleeper that died cannot be told from one that sleeps, unless nobody is there.

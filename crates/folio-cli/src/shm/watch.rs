@@ -3,6 +3,7 @@
 use std::io::{self, IsTerminal, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::time::Instant;
 
 use anstyle::Style;
@@ -13,7 +14,9 @@ use crate::failure::{Failure, words};
 use crate::shm::arguments::{ShmOutput, Watch};
 use crate::shm::columns::Columns;
 use crate::shm::find::{failure, find};
+use crate::shm::journal;
 use crate::shm::sample::{Change, Sample};
+use crate::shm::tally::Tally;
 use crate::shm::users::Users;
 use crate::size::{grouped, rounded};
 use crate::terminal::{self, BAD, STRONG};
@@ -35,7 +38,8 @@ pub fn run(arguments: &Watch, color: ColorChoice) -> Result<(), Failure> {
     let interrupted = interrupted().map_err(|error| {
         Failure::new(format!("cannot watch for an interrupt: {}", words(&error)))
     })?;
-    let mut before = look(arguments, None)?;
+    let mut target = Target::of(arguments)?;
+    let mut before = target.look(None)?;
     let mut screen = match Screen::new(arguments, color) {
         Ok(screen) => screen,
         Err(error) => return Failure::of_output(&error),
@@ -47,7 +51,7 @@ pub fn run(arguments: &Watch, color: ColorChoice) -> Result<(), Failure> {
         if wait_until(next, &interrupted) == Waited::Ended {
             break;
         }
-        let now = look(arguments, Some(&before))?;
+        let now = target.look(Some(&before))?;
         let change = |sample: &Sample| sample.since(before.iter().find(|one| one.is_of(sample)));
         let changes: Vec<_> = now.iter().map(change).collect();
         if let Err(error) = screen.show(&changes) {
@@ -96,24 +100,53 @@ fn wait_until(due: Instant, interrupted: &UnixStream) -> Waited {
     }
 }
 
-/// Looks at the one that is named, or at all.
-fn look(arguments: &Watch, before: Option<&[Sample]>) -> Result<Vec<Sample>, Failure> {
-    let Some(name) = &arguments.name else {
-        let found = folio_shm::list().map_err(|error| failure(&error))?;
+/// What is watched.
+#[derive(Debug)]
+enum Target {
+    /// All that are in /dev/shm.
+    All,
+    /// The one of this name.
+    Name(String),
+    /// A journal.
+    Journal(Tally),
+}
+
+impl Target {
+    fn of(arguments: &Watch) -> Result<Self, Failure> {
+        Ok(match &arguments.name {
+            None => Self::All,
+            Some(name) => match journal::directory(name) {
+                Some(directory) => Self::Journal(Tally::begin(directory)?),
+                None => Self::Name(name.strip_prefix('/').unwrap_or(name).to_owned()),
+            },
+        })
+    }
+
+    /// Looks, and sees whether it is still the one that it was.
+    fn look(&mut self, before: Option<&[Sample]>) -> Result<Vec<Sample>, Failure> {
         let users = Users::now();
-        // What is gone since, or another user's, is left out.
-        return Ok(found.iter().filter_map(|found| Sample::of(found, &users).ok()).collect());
-    };
-    let sample = find(name).and_then(|found| Sample::of(&found, &Users::now()));
-    let Some(before) = before else { return Ok(vec![sample?]) };
-    let plain = name.strip_prefix('/').unwrap_or(name);
-    let gone =
-        || Failure::new(format!("/dev/shm/{plain} is gone: it was removed")).with_status(GONE);
-    match sample {
-        Ok(sample) if before.iter().all(|one| one.is_of(&sample)) => Ok(vec![sample]),
-        Ok(_) => Err(gone()),
-        Err(_) if !std::path::Path::new("/dev/shm").join(plain).exists() => Err(gone()),
-        Err(failure) => Err(failure),
+        let (sample, path) = match self {
+            Self::All => {
+                let found = folio_shm::list().map_err(|error| failure(&error))?;
+                // What is gone since, or another user's, is left out.
+                return Ok(found.iter().filter_map(|it| Sample::of(it, &users).ok()).collect());
+            }
+            Self::Name(name) => {
+                let sample = find(name).and_then(|found| Sample::of(&found, &users));
+                (sample, Path::new("/dev/shm").join(name))
+            }
+            Self::Journal(tally) => {
+                let sample = tally.go_on(&users).map(|()| Sample::of_journal(tally));
+                (sample, tally.directory().to_owned())
+            }
+        };
+        let Some(before) = before else { return Ok(vec![sample?]) };
+        let gone = || Failure::new(format!("{} is gone: it was removed", path.display()));
+        match sample {
+            Ok(sample) if before.iter().all(|one| one.is_of(&sample)) => Ok(vec![sample]),
+            Err(failure) if path.exists() => Err(failure),
+            _ => Err(gone().with_status(GONE)),
+        }
     }
 }
 
@@ -211,7 +244,7 @@ fn cells(change: &Change) -> [String; 9] {
         number(change.waiting),
         full.map_or("-".into(), |full| format!("{}%", full.min(100))),
         people(&change.senders),
-        people(&change.receivers),
+        if change.kind == "journal" { "-".into() } else { people(&change.receivers) },
         notes(change),
     ]
 }
