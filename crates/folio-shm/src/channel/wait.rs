@@ -107,6 +107,11 @@ impl Wait {
                 self.remember(began.elapsed());
                 return Ok(found);
             }
+            // Who has died may have closed it before that: a dead process's place changes no more.
+            let is_dead = has_died || matches!(holder, Holder::Dead(_));
+            if is_dead && peer.places.holder(memory) != holder {
+                continue;
+            }
             let fail =
                 |kind, reason| Err(Error::new(kind, operation, memory.segment().show(), reason));
             match holder {
