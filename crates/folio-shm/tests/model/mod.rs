@@ -14,6 +14,7 @@
 
 pub mod every_order;
 pub mod kernel;
+pub mod locks;
 pub mod queue;
 pub mod random;
 pub mod sync;
