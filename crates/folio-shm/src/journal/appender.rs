@@ -1,8 +1,6 @@
 //! The appender: the one process that writes a journal.
 
 use std::fs::{self, File};
-use std::ops::Range;
-use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -11,7 +9,7 @@ use rustix::fs::FlockOperation;
 use rustix::io::Errno;
 
 use super::record::{self, At, Record};
-use super::{JournalOptions, files};
+use super::{JournalOptions, disk, files};
 use crate::channel::bell::Bell;
 use crate::error::{Error, ErrorKind, Result};
 use crate::header;
@@ -53,7 +51,7 @@ impl Appender {
             let errno = Errno::from_io_error(&error).unwrap_or(Errno::IO);
             Error::os(APPEND, what(), errno)
         };
-        fs::create_dir_all(directory).map_err(failed)?;
+        disk::make_directory(directory).map_err(failed)?;
         let lock = File::open(directory).map_err(failed)?;
         // A child that the last one was just starting has its descriptors until it executes its program.
         let end = Instant::now() + PATIENCE;
@@ -73,7 +71,11 @@ impl Appender {
         let first = last.unwrap_or(0);
         let file = match last {
             Some(first) => open_last(&options, directory, first)?,
-            None => make(&options, directory, &lock, first)?,
+            None => {
+                // Who made the directory may have been killed before it waited for that.
+                disk::sync_name_of(directory).map_err(failed)?;
+                make(&options, directory, &lock, first)?
+            }
         };
         let options = go_on(options, &file)?;
         let (at, flushed, directory) = (record::RECORDS, record::RECORDS, directory.to_owned());
@@ -98,7 +100,7 @@ impl Appender {
             self.file.read_at(at, chunk)?;
             if chunk.iter().any(|&byte| byte != 0) {
                 chunk.fill(0);
-                self.file.write_at(at, chunk)?;
+                disk::write(&self.file, at, chunk)?;
                 is_changed = true;
             }
             at += chunk.len();
@@ -106,7 +108,7 @@ impl Appender {
         if is_changed {
             // On the disk too, before anything is appended: a record that was dropped might otherwise come
             // back behind one of the same number and length.
-            self.flush_range(self.at..self.file.len())?;
+            disk::flush(&self.file, self.at..self.file.len())?;
         }
         Ok(())
     }
@@ -164,16 +166,9 @@ impl Appender {
     pub fn flush(&mut self) -> Result<()> {
         // The word behind the last record, too: what lay there before must not come back.
         let end = (self.at + record::COMMIT).min(self.file.len());
-        self.flush_range(self.flushed..end)?;
+        disk::flush(&self.file, self.flushed..end)?;
         self.flushed = self.at;
         Ok(())
-    }
-
-    /// Waits until these bytes of the file's payload are on the disk.
-    fn flush_range(&self, range: Range<usize>) -> Result<()> {
-        let range = header::BYTES + range.start..header::BYTES + range.end;
-        let flushed = self.file.mapping().flush(range).map(drop);
-        flushed.map_err(|error| self.file.failed("flush", error))
     }
 
     /// Goes on in a new file, and removes old ones.
@@ -204,8 +199,9 @@ impl Appender {
                 break;
             }
             bytes -= metadata.len();
-            // What cannot be removed is there the next time.
-            let _ = fs::remove_file(files::path(&self.directory, first));
+            // What cannot be removed is there the next time. One after the other: readers look for the next
+            // file by its name, and no power failure must leave a gap.
+            let _ = disk::remove(&self.lock, &files::path(&self.directory, first));
         }
         Ok(())
     }
@@ -223,17 +219,18 @@ fn make(options: &JournalOptions, directory: &Path, lock: &File, first: u64) -> 
     let what = directory.display().to_string();
     let kept = options.kept();
     let synced = move |file: &Segment| {
-        file.put(record::FIRST, &first)?;
+        disk::write(file, record::FIRST, &first.to_le_bytes())?;
         record::put_kept(file, kept)?;
-        let mapping = file.mapping();
-        mapping.flush(..).map_err(|error| file.failed("flush", error))?;
+        disk::flush(file, 0..file.len())?;
         // Its length, too, has to be there when the power comes back.
-        rustix::fs::fsync(file.as_fd()).map_err(|errno| Error::os("flush", file.show(), errno))
+        disk::sync(file)
     };
     let how =
         segment_options(options).create_new().size(options.bytes_of_a_file()).keep().init(synced);
-    let file = how.file(files::path(directory, first))?;
-    rustix::fs::fsync(lock).map_err(|errno| Error::os("flush", what, errno))?;
+    let path = files::path(directory, first);
+    let file = how.file(&path)?;
+    disk::named(&file, &path);
+    disk::sync_directory(lock, directory).map_err(|errno| Error::os("flush", what, errno))?;
     Ok(file)
 }
 
@@ -245,8 +242,7 @@ fn go_on(mut options: JournalOptions, file: &Segment) -> Result<JournalOptions> 
     options.keep_for = options.keep_for.or(before.age);
     if options.kept() != before {
         record::put_kept(file, options.kept())?;
-        let flushed = file.mapping().flush(..header::BYTES + record::RECORDS);
-        flushed.map_err(|error| file.failed("flush", error))?;
+        disk::flush(file, 0..record::RECORDS)?;
     }
     Ok(options)
 }

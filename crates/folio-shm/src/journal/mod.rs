@@ -44,7 +44,10 @@
 //! [`Scribbled`](ErrorKind::Scribbled).
 
 mod appender;
+mod disk;
 mod files;
+#[cfg(test)]
+mod power_tests;
 mod reader;
 mod record;
 mod stat;

@@ -16,6 +16,7 @@
 
 use std::time::Duration;
 
+use super::disk;
 use crate::error::Result;
 use crate::header::BYTES;
 use crate::segment::Segment;
@@ -60,7 +61,8 @@ pub(super) fn kept(file: &Segment) -> Result<Kept> {
 /// Writes that down.
 pub(super) fn put_kept(file: &Segment, kept: Kept) -> Result<()> {
     let nanos = kept.age.map_or(0, |age| u64::try_from(age.as_nanos()).unwrap_or(u64::MAX).max(1));
-    file.put(KEPT, &[kept.bytes.map_or(0, |bytes| bytes.max(1)), nanos])
+    let bytes = kept.bytes.map_or(0, |bytes| bytes.max(1));
+    disk::write(file, KEPT, &[bytes.to_le_bytes(), nanos.to_le_bytes()].concat())
 }
 
 /// What a record says about its message.
@@ -125,10 +127,8 @@ fn header(record: Record, message: &[u8]) -> [u8; HEADER] {
 /// Writes a record at a position that has room for it and a commit word more, which is zero.
 pub(super) fn write(file: &Segment, at: usize, record: Record, message: &[u8]) -> Result<()> {
     let header = header(record, message);
-    file.write_at(at + HEADER, message)?;
-    file.write_at(at + 8, &header[8..])?;
-    let failed = |error| file.failed("write", error);
-    let commit = file.mapping().view().atomic_u64(BYTES + at).map_err(failed)?;
+    disk::write(file, at + HEADER, message)?;
+    disk::write(file, at + COMMIT, &header[COMMIT..])?;
     let [a, b, c, d, e, f, g, h, ..] = header;
-    commit.store(u64::from_le_bytes([a, b, c, d, e, f, g, h])).map_err(failed)
+    disk::commit(file, at, u64::from_le_bytes([a, b, c, d, e, f, g, h]))
 }
