@@ -4,12 +4,12 @@
 //! taken by the next. Who leaves it in order leaves word of that.
 
 use std::sync::Arc;
-use std::sync::atomic::{Ordering, fence};
 
 use crate::channel::memory::Memory;
 use crate::error::{Error, ErrorKind, Result};
 use crate::mark::Mark;
 use crate::owner::Life;
+use crate::sync::{Ordering, fence};
 
 /// What a place holds that was left in order. No process's mark: it has no number.
 const LEFT: Mark = Mark(1 << 63);

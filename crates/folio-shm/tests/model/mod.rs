@@ -10,7 +10,13 @@
 //!
 //! What is replaced: segment, mark, watch and sleep, which are system calls for the most part. The bytes of messages lie
 //! in memory that the checker does not see; tests/lane_model.rs is about those.
-#![allow(dead_code, missing_docs, unreachable_pub, reason = "each test uses a part")]
+#![allow(
+    dead_code,
+    missing_docs,
+    unreachable_pub,
+    unused_imports,
+    reason = "each test uses a part"
+)]
 
 pub mod every_order;
 pub mod kernel;
@@ -26,11 +32,15 @@ pub use error::{Error, ErrorKind};
 #[path = "../../src/channel"]
 pub mod channel {
     pub mod bell;
+    pub mod buffer;
     pub mod cast;
+    pub mod discard;
     pub mod lane;
     pub mod link;
+    pub mod loan;
     pub mod message;
     pub mod place;
+    pub mod publisher;
     pub mod readiness;
     pub mod receiver;
     pub mod sender;

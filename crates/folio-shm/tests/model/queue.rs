@@ -6,7 +6,7 @@ use super::channel::lane::Shape;
 use super::channel::link::{BYTES, Link};
 use super::channel::memory::{Circle, Memory};
 use super::channel::place::Places;
-use super::channel::receiver::Receiver;
+use super::channel::receiver::{Receiver, Taking};
 use super::channel::sender::Sender;
 use super::channel::wait::{Peer, Waiting};
 use super::error::{Error, ErrorKind, Result};
@@ -71,7 +71,7 @@ impl Queue {
         let link = self.link(index);
         let (places, bell) = (self.receiver_places(), link.drained_at());
         let peer = Peer { places, bell, side: "receiver", always_rings: false };
-        let mut sender = Sender::new(link, place, peer)?;
+        let mut sender = Sender::new(link, place, peer, false)?;
         sender.set_waiting(Waiting::Sleep);
         Ok(sender)
     }
@@ -84,7 +84,8 @@ impl Queue {
         let always_rings = is_alone && self.senders == 1;
         let peer =
             Peer { places: self.sender_places(), bell: FILLED, side: "sender", always_rings };
-        let mut receiver = Receiver::new(links, place, peer, is_alone)?;
+        let taking = if is_alone { Taking::Alone } else { Taking::Claiming };
+        let mut receiver = Receiver::new(links, place, peer, taking)?;
         receiver.set_waiting(Waiting::Sleep);
         Ok(receiver)
     }
