@@ -536,38 +536,6 @@ fn a_queue_in_a_segment_that_grows_is_refused() {
 }
 
 #[test]
-fn a_forked_child_neither_sends_its_parents_loan_nor_lets_go_of_its_message() {
-    let queue = small().memfd("queue").unwrap();
-    let (mut sender, mut receiver) = (queue.sender().unwrap(), queue.receiver().unwrap());
-    sender.send(&content(1)).unwrap();
-    let message = receiver.recv().unwrap();
-    let mut loan = sender.loan(100).unwrap();
-    loan.write_at(0, &content(2)).unwrap();
-    // SAFETY: the child uses up copies of both, and ends.
-    let child = unsafe { libc::fork() };
-    if child == 0 {
-        // SAFETY: the child does not use the originals.
-        let (mut loan, message) =
-            unsafe { (std::ptr::read(&raw const loan), std::ptr::read(&raw const message)) };
-        loan.shorten(1);
-        let is_refused = loan.send().is_err();
-        drop(message);
-        // SAFETY: ends the child.
-        unsafe { libc::_exit(i32::from(!is_refused)) };
-    }
-    let mut status = -1;
-    // SAFETY: waits for the child just made.
-    assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
-    assert_eq!((status, queue.stat().sent, queue.stat().received), (0, 1, 0));
-    assert_eq!(message.to_vec().unwrap(), content(1));
-    drop(message);
-    assert!(receiver.try_recv().unwrap().is_none());
-    loan.shorten(content(2).len());
-    loan.send().unwrap();
-    assert_eq!(receiver.recv().unwrap().to_vec().unwrap(), content(2));
-}
-
-#[test]
 fn a_receiver_is_polled_along_with_other_things() {
     use rustix::event::{PollFd, PollFlags, poll};
     let name = Name::new();
