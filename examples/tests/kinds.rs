@@ -182,6 +182,25 @@ fn fork_shared_private_shows_that_only_the_shared_change_reaches_the_parent() {
 }
 
 #[test]
+fn fork_matrix_shows_who_sees_whose_writes_as_the_manual_says() {
+    let text = printed("fork_matrix", &[]);
+    assert!(include_str!("../../docs/fork.md").contains(text.trim_end()), "{text}");
+    let (matrix, found) = text.split_once("\n\n").unwrap();
+    for line in matrix.lines().skip(1) {
+        let words: Vec<_> = line.split_whitespace().collect();
+        let [backing, sharing, mapped, ref seen @ ..] = words[..] else { panic!("{line}") };
+        let (parents, childs) = match (backing, sharing, mapped) {
+            (_, "private", _) | ("anonymous", _, "after") => ("nobody else", "nobody else"),
+            ("anonymous", ..) => ("child", "parent"),
+            _ => (&*format!("child, {backing}"), &*format!("parent, {backing}")),
+        };
+        assert_eq!(seen.join(" "), format!("{parents} {childs}"), "{line}");
+    }
+    assert_eq!(matrix.lines().count(), 1 + 4 * 2 * 2);
+    assert_eq!(found.lines().count(), 1 + 3);
+}
+
+#[test]
 fn load_elf_runs_a_program_whose_zeros_are_zeros() {
     let text = printed("load_elf", &[]);
     assert!(text.contains("hello from a program that was mapped by hand\n"), "{text}");

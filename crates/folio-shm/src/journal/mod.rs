@@ -28,7 +28,7 @@
 //!
 //! 1. A journal is a directory; its files are segments, named by the sequence number of their first message.
 //!    One process appends at a time, which a lock on the directory sees to: the kernel gives it back
-//!    however the process ends.
+//!    however the process ends, and its forked children that have not executed a program.
 //! 2. A record is written behind the last, its first word last: readers that map the file see it whole, or
 //!    not. It carries its number, its time and a checksum.
 //! 3. Where it does not fit, the next file is made, whole before it has its name, and older files are removed
