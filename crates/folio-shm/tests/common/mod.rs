@@ -45,14 +45,15 @@ impl Drop for Name {
 
 /// Starts this test program again for the test `child` alone, which runs `part`.
 pub fn start(part: &str, argument: &str) -> Child {
-    Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "child", "--nocapture", "--test-threads=1"])
-        .env(PART, part)
-        .env(ARGUMENT, argument)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap()
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    choose(&mut command, part, argument);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap()
+}
+
+/// Has a command that starts this program run the test `child` alone, which runs `part`.
+pub fn choose(command: &mut Command, part: &str, argument: &str) {
+    command.args(["--exact", "child", "--nocapture", "--test-threads=1"]);
+    command.env(PART, part).env(ARGUMENT, argument);
 }
 
 /// In a child: what to run, and its argument.
