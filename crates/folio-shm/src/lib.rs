@@ -30,6 +30,7 @@
 //! | --- | --- |
 //! | changes bytes while they are read | has a copy, checked after it was made; slices are `unsafe` |
 //! | writes a length or a position that cannot be | gets an error, [`ErrorKind::Scribbled`] |
+//! | writes to a word again and again | looks at it a bounded number of times |
 //! | cuts the segment, or punches a hole into it | gets [`ErrorKind::Truncated`], or zeros; never a signal |
 //! | fills /dev/shm | has its memory already, or an error when it asks for it |
 //! | is killed while it makes a segment | finds none, and makes it |

@@ -10,8 +10,8 @@ use std::sync::{Arc, Mutex as Lock};
 use std::time::{Duration, Instant};
 
 use folio_shm::{
-    Broadcast, Condition, Error, Journal, LockError, Mutex, Once, Queue, RelPtr, Segment, Start,
-    Waiting,
+    Broadcast, Channel, ChannelOptions, Condition, Error, Journal, LockError, Mutex, Once, Queue,
+    RelPtr, Segment, Start, Waiting,
 };
 
 use super::common::Random;
@@ -143,8 +143,7 @@ fn threads() -> String {
     tasks.map(line).collect::<Vec<_>>().join("\n")
 }
 
-fn queue(at: &str) -> Result<Queue> {
-    let options = Queue::options();
+fn channel<C: Channel>(options: &ChannelOptions<C>, at: &str) -> Result<C> {
     match place(at) {
         Some(fd) => options.fd(fd),
         None => options.open(at),
@@ -153,7 +152,7 @@ fn queue(at: &str) -> Result<Queue> {
 
 fn send(user: &mut User, at: &str) {
     user.repeat(|user| {
-        let queue = user.step("open a queue", || queue(at))?;
+        let queue = user.step("open a queue", || channel(&Queue::options(), at))?;
         let mut sender = user.step("take a sender's place", || queue.sender())?;
         sender.set_waiting(user.waiting());
         let longest = queue.longest().min(LONGEST);
@@ -178,7 +177,7 @@ fn send(user: &mut User, at: &str) {
 
 fn receive(user: &mut User, at: &str) {
     user.repeat(|user| {
-        let queue = user.step("open a queue", || queue(at))?;
+        let queue = user.step("open a queue", || channel(&Queue::options(), at))?;
         let mut receiver = user.step("take a receiver's place", || queue.receiver())?;
         receiver.set_waiting(user.waiting());
         for _ in 0..50 {
@@ -205,17 +204,9 @@ fn receive(user: &mut User, at: &str) {
     });
 }
 
-fn broadcast(at: &str) -> Result<Broadcast> {
-    let options = Broadcast::options();
-    match place(at) {
-        Some(fd) => options.fd(fd),
-        None => options.open(at),
-    }
-}
-
 fn publish(user: &mut User, at: &str) {
     user.repeat(|user| {
-        let broadcast = user.step("open a broadcast", || broadcast(at))?;
+        let broadcast = user.step("open a broadcast", || channel(&Broadcast::options(), at))?;
         let mut publisher = user.step("take the publisher's place", || broadcast.publisher())?;
         publisher.set_waiting(user.waiting());
         for _ in 0..50 {
@@ -238,15 +229,13 @@ fn publish(user: &mut User, at: &str) {
 fn subscribe(user: &mut User, at: &str) {
     user.repeat(|user| {
         let mut message = Vec::new();
-        let user_looks_on = user.random.below(3) == 0;
-        let broadcast = user.step("open a broadcast", || {
-            // Some only look on.
-            let options = Broadcast::options().segment(|segment| segment.read_only());
-            match place(at) {
-                None if user_looks_on => options.open(at),
-                _ => broadcast(at),
-            }
-        })?;
+        // Some only look on.
+        let looks_on = place(at).is_none() && user.random.below(3) == 0;
+        let options = Broadcast::options().segment(|segment| match looks_on {
+            true => segment.read_only(),
+            false => segment,
+        });
+        let broadcast = user.step("open a broadcast", || channel(&options, at))?;
         let mut subscriber = user.step("take a subscriber's place", || broadcast.subscriber())?;
         subscriber.set_waiting(user.waiting());
         for _ in 0..50 {
