@@ -18,7 +18,9 @@ struct Watch {
 
 impl Watch {
     fn start(arguments: &[&str]) -> Self {
-        let mut child = start(&[&["shm", "watch", "-i", "20ms"], arguments].concat());
+        // Half a minute, should it not end as it should.
+        let watch = ["shm", "watch", "-i", "20ms", "-n", "1500"];
+        let mut child = start(&[&watch, arguments].concat());
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         Self { child, lines }
     }
@@ -95,7 +97,7 @@ fn what_is_appended_to_a_journal_is_counted_until_it_is_gone() {
     drop(sender.stdin.take());
     assert!(sender.wait().unwrap().success());
     std::fs::remove_dir_all(&path).unwrap();
-    let rest = watch.lines.map(|line| line.unwrap()).count();
+    let rest = watch.lines.count();
     let ran = Ran::from(watch.child.wait_with_output().unwrap());
     assert_eq!((ran.code, ran.line()), (3, &*format!("{path} is gone: it was removed")), "{rest}");
 }

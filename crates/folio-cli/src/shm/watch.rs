@@ -108,7 +108,7 @@ enum Target {
     /// The one of this name.
     Name(String),
     /// A journal.
-    Journal(Tally),
+    Journal(Box<Tally>),
 }
 
 impl Target {
@@ -116,7 +116,7 @@ impl Target {
         Ok(match &arguments.name {
             None => Self::All,
             Some(name) => match journal::directory(name) {
-                Some(directory) => Self::Journal(Tally::begin(directory)?),
+                Some(directory) => Self::Journal(Box::new(Tally::begin(directory)?)),
                 None => Self::Name(name.strip_prefix('/').unwrap_or(name).to_owned()),
             },
         })
