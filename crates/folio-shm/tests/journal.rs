@@ -347,6 +347,23 @@ fn a_file_that_an_enemy_made_is_refused_or_read_and_nothing_overflows() {
 }
 
 #[test]
+fn files_that_an_enemy_made_as_long_as_can_be_are_removed_like_others() {
+    // Elsewhere files do not get that long.
+    let name = common::Name::new();
+    let directory = Directory(name.path());
+    fill(&directory.0, 200);
+    let files = directory.files();
+    for path in &files[..3] {
+        File::options().write(true).open(path).unwrap().set_len(i64::MAX as u64).unwrap();
+    }
+    let mut appender = small().keep_bytes(20_000).append(&directory.0).unwrap();
+    for number in 200..300 {
+        appender.append(&content(number)).unwrap();
+    }
+    assert!(files[..3].iter().all(|path| !path.exists()));
+}
+
+#[test]
 fn what_is_not_the_journals_is_refused() {
     let directory = Directory::new();
     fill(&directory.0, 3);

@@ -188,17 +188,19 @@ impl Appender {
             .iter()
             .map(|&first| fs::metadata(files::path(&self.directory, first)).ok())
             .collect();
-        let mut bytes: u64 = metadata.iter().flatten().map(fs::Metadata::len).sum();
+        // Three files can be longer than a number of 64 bits.
+        let len = |metadata: &fs::Metadata| u128::from(metadata.len());
+        let mut bytes: u128 = metadata.iter().flatten().map(len).sum();
         let now = SystemTime::now();
         for (&first, metadata) in files.iter().zip(&metadata).take(files.len().saturating_sub(1)) {
             let Some(metadata) = metadata else { continue };
             let age = metadata.modified().ok().and_then(|then| now.duration_since(then).ok());
             let is_old = self.options.keep_for.zip(age).is_some_and(|(most, age)| age > most);
-            let is_too_much = self.options.keep_bytes.is_some_and(|most| bytes > most);
+            let is_too_much = self.options.keep_bytes.is_some_and(|most| bytes > most.into());
             if !is_old && !is_too_much {
                 break;
             }
-            bytes -= metadata.len();
+            bytes -= len(metadata);
             // What cannot be removed is there the next time. One after the other: readers look for the next
             // file by its name, and no power failure must leave a gap.
             let _ = disk::remove(&self.lock, &files::path(&self.directory, first));
