@@ -19,6 +19,9 @@
 //! - [`Process`] is whose memory is looked at. It lists its [`Mapping`]s, and says of any range of
 //!   addresses what it costs ([`Costs`]), how its pages are ([`Pages`], quicker) and which of them
 //!   are in memory ([`Residency`]).
+//! - [`Status`] is what everybody may know of a process; [`Process::total_costs`] what all its mappings
+//!   cost together.
+//! - [`PageRun`] and [`PageState`] are its page table, page by page.
 //! - [`PageCache`] is what the kernel keeps of a file in memory, mapped or not.
 //! - [`FaultCount`] and [`FaultScope`] count page faults.
 //! - [`Paging`] is what a pager in user space, which counts by itself, has done.
@@ -37,6 +40,7 @@ pub mod flag;
 pub mod mapping;
 pub mod page_cache;
 pub mod pages;
+pub mod pagetable;
 pub mod paging;
 pub mod process;
 pub mod protection;
@@ -44,7 +48,9 @@ pub mod residency;
 mod scan;
 mod smaps;
 mod span;
+pub mod status;
 mod sys;
+mod total;
 
 #[doc(inline)]
 pub use backing::{Backing, BackingKind};
@@ -63,6 +69,8 @@ pub use page_cache::PageCache;
 #[doc(inline)]
 pub use pages::Pages;
 #[doc(inline)]
+pub use pagetable::{PageRun, PageState};
+#[doc(inline)]
 pub use paging::Paging;
 #[doc(inline)]
 pub use process::{Process, Via};
@@ -70,6 +78,8 @@ pub use process::{Process, Via};
 pub use protection::{Protection, Sharing};
 #[doc(inline)]
 pub use residency::Residency;
+#[doc(inline)]
+pub use status::Status;
 
 #[doc = include_str!("../README.md")]
 #[cfg(doctest)]

@@ -15,13 +15,14 @@
 //! [`ErrorKind::ProcessGone`]. What is read of a process that ends meanwhile is an error, never a
 //! part. (One that calls execve(2) meanwhile may show a part of its former memory.)
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::ops::Range;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
 
-use procfs_core::FromRead;
-use procfs_core::process::Stat;
 use rustix::fs::{Mode, OFlags};
 
 use crate::backing::Backing;
@@ -31,10 +32,10 @@ use crate::faults::FaultCount;
 use crate::mapping::Mapping;
 use crate::pages::Pages;
 use crate::protection::{Protection, Sharing};
-use crate::residency::Residency;
 use crate::scan::{self, Tally};
 use crate::smaps::{self, ReadError};
 use crate::span::Span;
+use crate::status::StatLine;
 use crate::sys::{self, ProcmapQuery};
 
 /// The kernel interface that answers.
@@ -58,7 +59,7 @@ pub struct Process {
     pid: u32,
     directory: OwnedFd,
     via: Via,
-    page_bytes: usize,
+    pub(crate) page_bytes: usize,
 }
 
 /// `PROCMAP_QUERY_VMA_*` and `PROCMAP_QUERY_*` of include/uapi/linux/fs.h
@@ -69,9 +70,6 @@ mod query {
     pub(super) const SHARED: u64 = 0x08;
     pub(super) const COVERING_OR_NEXT: u64 = 0x10;
 }
-
-/// `PF_EXITING` of include/linux/sched.h, in the field `flags` of proc_pid_stat(5)
-const PF_EXITING: u32 = 4;
 
 impl Process {
     /// This process. A child that fork(2) makes must ask again: the value means the parent.
@@ -264,44 +262,6 @@ impl Process {
         Ok(Pages::new(span, &self.tally(span, operation)?))
     }
 
-    /// Which pages of a range are in memory and mapped by this process, numbered from the page
-    /// the range starts in.
-    ///
-    /// What a file has in the page cache beyond that is [`PageCache`](crate::PageCache)'s to say.
-    /// Zero pages are not resident; [`Via::Text`] cannot tell them and takes them for resident.
-    ///
-    /// # Errors
-    ///
-    /// As for [`pages`](Self::pages).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use folio_stat::Process;
-    ///
-    /// let bytes = vec![1u8; 1 << 20];
-    /// let address = bytes.as_ptr() as usize;
-    /// let residency = Process::current()?.residency(address..address + bytes.len())?;
-    /// assert_eq!(residency.resident_pages(), residency.pages());
-    /// # Ok::<(), folio_stat::Error>(())
-    /// ```
-    pub fn residency(&self, range: Range<usize>) -> Result<Residency> {
-        let operation = "read the residency";
-        let span = Span::of_pages(&range, self.page_bytes, operation)?;
-        let page_bytes = self.page_bytes;
-        let mut residency = Residency::new(page_bytes, (span.length() / page_bytes) as u64);
-        let page = |address: usize| ((address - span.start()) / page_bytes) as u64;
-        let mut insert = |run: Span| residency.insert(page(run.start())..page(run.end()));
-        self.with_pagemap(
-            span,
-            operation,
-            &mut insert,
-            |pagemap, span, insert| scan::resident_by_scan(pagemap, span, insert),
-            |pagemap, span, insert| scan::resident_by_entries(pagemap, span, page_bytes, insert),
-        )?;
-        Ok(residency)
-    }
-
     /// Its faults since it started (proc_pid_stat(5)). Anyone may ask.
     ///
     /// # Errors
@@ -316,8 +276,7 @@ impl Process {
     /// # Ok::<(), folio_stat::Error>(())
     /// ```
     pub fn faults(&self) -> Result<FaultCount> {
-        let stat = self.stat("count the faults")?;
-        Ok(FaultCount::new(stat.minflt, stat.majflt))
+        Ok(self.stat("count the faults")?.faults)
     }
 
     fn tally(&self, span: Span, operation: &'static str) -> Result<Tally> {
@@ -340,7 +299,7 @@ impl Process {
     }
 
     /// Runs `by_scan` on the span, or `by_entries` on what is mapped of it.
-    fn with_pagemap<T>(
+    pub(crate) fn with_pagemap<T>(
         &self,
         span: Span,
         operation: &'static str,
@@ -454,31 +413,42 @@ impl Process {
         Ok(found)
     }
 
-    fn stat(&self, operation: &'static str) -> Result<Stat> {
-        let mut text = Vec::new();
-        self.open_at("stat").and_then(|mut file| file.read_to_end(&mut text)).map_err(|error| {
-            match error.raw_os_error() {
-                Some(libc::ENOENT | libc::ESRCH) => gone(operation, self.pid),
-                _ => self.error(operation, &error),
-            }
-        })?;
-        Stat::from_read(&text[..]).map_err(|error| {
-            Error::new(ErrorKind::Malformed, operation, self.thing()).detail(error.to_string())
-        })
+    fn stat(&self, operation: &'static str) -> Result<StatLine> {
+        let text = self.text_of_all("stat", operation)?;
+        StatLine::parse(&text).ok_or_else(|| self.malformed("stat", operation))
     }
 
-    /// Fails if the process no longer had its memory at some time before now. It loses it on its
-    /// way out, after the kernel has marked it as exiting and before it is a zombie.
-    fn ensure_alive(&self, operation: &'static str) -> Result<()> {
-        let stat = self.stat(operation)?;
-        match stat.state {
-            'Z' | 'X' | 'x' => Err(gone(operation, self.pid)),
-            _ if stat.flags & PF_EXITING != 0 => Err(gone(operation, self.pid)),
-            _ => Ok(()),
+    /// A text that everybody may read, of a process that has ended too.
+    pub(crate) fn text_of_all(&self, file: &str, operation: &'static str) -> Result<Vec<u8>> {
+        let mut text = Vec::new();
+        let read = self.open_at(file).and_then(|mut file| file.read_to_end(&mut text));
+        read.map_err(|error| match error.raw_os_error() {
+            Some(libc::ENOENT | libc::ESRCH) => gone(operation, self.pid),
+            _ => self.error(operation, &error),
+        })?;
+        Ok(text)
+    }
+
+    pub(crate) fn malformed(&self, file: &str, operation: &'static str) -> Error {
+        Error::new(ErrorKind::Malformed, operation, self.thing())
+            .detail(format!("/proc/{}/{file} is not as proc(5) says", self.pid))
+    }
+
+    /// Where a symbolic link in its directory leads.
+    pub(crate) fn link(&self, name: &str) -> Option<PathBuf> {
+        let path = rustix::fs::readlinkat(&self.directory, name, Vec::new()).ok()?;
+        Some(PathBuf::from(OsString::from_vec(path.into_bytes())))
+    }
+
+    /// Fails if the process no longer had its memory at some time before now.
+    pub(crate) fn ensure_alive(&self, operation: &'static str) -> Result<()> {
+        match self.stat(operation)?.has_ended() {
+            true => Err(gone(operation, self.pid)),
+            false => Ok(()),
         }
     }
 
-    fn open(&self, name: &str, operation: &'static str) -> Result<File> {
+    pub(crate) fn open(&self, name: &str, operation: &'static str) -> Result<File> {
         self.open_at(name).map_err(|error| match error.raw_os_error() {
             // The file is missing: with the process, or in this kernel.
             Some(libc::ENOENT | libc::ESRCH) => match self.ensure_alive(operation) {
@@ -505,7 +475,7 @@ impl Process {
         format!("process {}", self.pid)
     }
 
-    fn error(&self, operation: &'static str, error: &io::Error) -> Error {
+    pub(crate) fn error(&self, operation: &'static str, error: &io::Error) -> Error {
         let error = Error::os(operation, self.thing(), error);
         match error.kind() {
             // To all but root, a process whose memory is gone is one that must not be seen.

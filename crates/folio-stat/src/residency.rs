@@ -20,13 +20,13 @@ use std::ops::Range;
 
 /// Pages in one chunk: 128 MiB of base pages.
 pub(crate) const CHUNK_PAGES: u64 = 1 << 15;
-const WORDS: usize = (CHUNK_PAGES / 64) as usize;
 
 #[derive(Clone, PartialEq, Eq)]
 enum Chunk {
     None,
     All,
-    Some(Box<[u64; WORDS]>),
+    /// No longer than the chunk's pages need.
+    Some(Box<[u64]>),
 }
 
 /// Which pages of a range are resident.
@@ -77,7 +77,8 @@ impl Residency {
                 self.resident += chunk_pages - before;
             } else if !matches!(chunk, Chunk::All) {
                 if matches!(chunk, Chunk::None) {
-                    *chunk = Chunk::Some(Box::new([0; WORDS]));
+                    let words = chunk_pages.div_ceil(64) as usize;
+                    *chunk = Chunk::Some(vec![0; words].into_boxed_slice());
                 }
                 if let Chunk::Some(words) = chunk {
                     let (from, to) = (page - chunk_start, stop - chunk_start);
@@ -204,7 +205,7 @@ impl Chunk {
 }
 
 /// Sets bits `from..to`, and returns how many were not set before.
-fn set_bits(words: &mut [u64; WORDS], from: u64, to: u64) -> u64 {
+fn set_bits(words: &mut [u64], from: u64, to: u64) -> u64 {
     let mut added = 0;
     let mut bit = from;
     while bit < to {

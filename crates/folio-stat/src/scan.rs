@@ -25,13 +25,14 @@ pub(crate) mod category {
 }
 use category::*;
 
-/// Entries of pagemap, `PM_MMAP_EXCLUSIVE` and so on.
-const ENTRY_EXCLUSIVE: u64 = 1 << 56;
+/// Entries of pagemap, `PM_MMAP_EXCLUSIVE` and so on. The frame is 0 for whom it is not to be known.
+pub(crate) const ENTRY_FRAME: u64 = (1 << 55) - 1;
+pub(crate) const ENTRY_EXCLUSIVE: u64 = 1 << 56;
 /// Linux 6.15; such a page is marked as swapped too.
-const ENTRY_GUARD: u64 = 1 << 58;
-const ENTRY_FILE: u64 = 1 << 61;
-const ENTRY_SWAPPED: u64 = 1 << 62;
-const ENTRY_PRESENT: u64 = 1 << 63;
+pub(crate) const ENTRY_GUARD: u64 = 1 << 58;
+pub(crate) const ENTRY_FILE: u64 = 1 << 61;
+pub(crate) const ENTRY_SWAPPED: u64 = 1 << 62;
+pub(crate) const ENTRY_PRESENT: u64 = 1 << 63;
 
 /// How many entries of pagemap are read at a time.
 const ENTRIES_AT_ONCE: usize = 8192;
@@ -104,7 +105,7 @@ pub(crate) fn scan(
 }
 
 /// Visits every entry of pagemap in `span`.
-fn entries(
+pub(crate) fn entries(
     pagemap: &File,
     span: Span,
     page_bytes: usize,

@@ -17,6 +17,7 @@ use crate::flag::{Flag, Flags};
 use crate::mapping::Mapping;
 use crate::protection::{Protection, Sharing};
 use crate::span::Span;
+use crate::status::kilobytes;
 
 /// The first address of the kernel's half.
 const KERNEL_HALF: usize = 1 << 63;
@@ -115,50 +116,12 @@ impl Entry {
 
     /// `Rss:                 16 kB`; keys not known here are skipped.
     fn field(&mut self, line: &[u8]) -> Option<()> {
-        let colon = line.iter().position(|&byte| byte == b':')?;
-        let (key, value) = (&line[..colon], &line[colon + 1..]);
-        if key == b"VmFlags" {
-            self.flags = Some(Flags::parse(value));
-            return Some(());
+        let (key, value) = key_and_value(line)?;
+        match key {
+            b"VmFlags" => self.flags = Some(Flags::parse(value)),
+            b"KernelPageSize" => self.page_size_bytes = Some(kilobytes(value)?),
+            _ => figure(&mut self.costs, key, value)?,
         }
-        let costs = &mut self.costs;
-        let target = match key {
-            b"Rss" => &mut costs.resident_bytes,
-            b"Pss" => &mut costs.proportional_bytes,
-            b"Shared_Clean" => &mut costs.shared_clean_bytes,
-            b"Shared_Dirty" => &mut costs.shared_dirty_bytes,
-            b"Private_Clean" => &mut costs.private_clean_bytes,
-            b"Private_Dirty" => &mut costs.private_dirty_bytes,
-            b"Anonymous" => &mut costs.anonymous_bytes,
-            b"Swap" => &mut costs.swapped_bytes,
-            b"AnonHugePages" => &mut costs.anonymous_huge_bytes,
-            b"ShmemPmdMapped" => &mut costs.shmem_huge_bytes,
-            b"FilePmdMapped" => &mut costs.file_huge_bytes,
-            b"KernelPageSize" => self.page_size_bytes.insert(0),
-            // Hugetlb pages are in none of the figures above. They are never written back, so
-            // there is no clean copy of them anywhere.
-            b"Shared_Hugetlb" | b"Private_Hugetlb" => {
-                let shared = key == b"Shared_Hugetlb";
-                let bytes = kilobytes(value)?;
-                let class = if shared {
-                    &mut costs.shared_dirty_bytes
-                } else {
-                    &mut costs.private_dirty_bytes
-                };
-                *class = class.checked_add(bytes)?;
-                for sum in [
-                    &mut costs.resident_bytes,
-                    &mut costs.proportional_bytes,
-                    &mut costs.hugetlb_bytes,
-                ] {
-                    *sum = sum.checked_add(bytes)?;
-                }
-                costs.estimated |= shared && bytes > 0;
-                return Some(());
-            }
-            _ => return Some(()),
-        };
-        *target = kilobytes(value)?;
         Some(())
     }
 
@@ -191,6 +154,61 @@ impl Entry {
     }
 }
 
+/// Reads `/proc/PID/smaps_rollup`: the figures of all mappings together, each of which the kernel has
+/// added up before it rounded. `None` if it is not what proc_pid_smaps(5) says.
+pub(crate) fn rollup(text: &[u8]) -> Option<Costs> {
+    let mut lines = text.split(|&byte| byte == b'\n').filter(|line| !line.is_empty());
+    // A process that has unmapped everything has the range 0-0.
+    let (start, end) = pair(lines.next()?.split(|&byte| byte == b' ').next()?, b'-')?;
+    let mut costs = Costs::empty(Span::new(start.try_into().ok()?, end.try_into().ok()?)?);
+    for line in lines {
+        let (key, value) = key_and_value(line)?;
+        figure(&mut costs, key, value)?;
+    }
+    Some(costs)
+}
+
+fn key_and_value(line: &[u8]) -> Option<(&[u8], &[u8])> {
+    let colon = line.iter().position(|&byte| byte == b':')?;
+    Some((&line[..colon], &line[colon + 1..]))
+}
+
+/// Enters a figure; keys not known here are skipped.
+fn figure(costs: &mut Costs, key: &[u8], value: &[u8]) -> Option<()> {
+    let target = match key {
+        b"Rss" => &mut costs.resident_bytes,
+        b"Pss" => &mut costs.proportional_bytes,
+        b"Shared_Clean" => &mut costs.shared_clean_bytes,
+        b"Shared_Dirty" => &mut costs.shared_dirty_bytes,
+        b"Private_Clean" => &mut costs.private_clean_bytes,
+        b"Private_Dirty" => &mut costs.private_dirty_bytes,
+        b"Anonymous" => &mut costs.anonymous_bytes,
+        b"Swap" => &mut costs.swapped_bytes,
+        b"AnonHugePages" => &mut costs.anonymous_huge_bytes,
+        b"ShmemPmdMapped" => &mut costs.shmem_huge_bytes,
+        b"FilePmdMapped" => &mut costs.file_huge_bytes,
+        // Hugetlb pages are in none of the figures above. They are never written back, so there is no
+        // clean copy of them anywhere.
+        b"Shared_Hugetlb" | b"Private_Hugetlb" => {
+            let shared = key == b"Shared_Hugetlb";
+            let bytes = kilobytes(value)?;
+            let class =
+                if shared { &mut costs.shared_dirty_bytes } else { &mut costs.private_dirty_bytes };
+            *class = class.checked_add(bytes)?;
+            for sum in
+                [&mut costs.resident_bytes, &mut costs.proportional_bytes, &mut costs.hugetlb_bytes]
+            {
+                *sum = sum.checked_add(bytes)?;
+            }
+            costs.estimated |= shared && bytes > 0;
+            return Some(());
+        }
+        _ => return Some(()),
+    };
+    *target = kilobytes(value)?;
+    Some(())
+}
+
 fn hex(digits: &[u8]) -> Option<u64> {
     u64::from_str_radix(str::from_utf8(digits).ok()?, 16).ok()
 }
@@ -198,12 +216,6 @@ fn hex(digits: &[u8]) -> Option<u64> {
 fn pair(text: &[u8], separator: u8) -> Option<(u64, u64)> {
     let at = text.iter().position(|&byte| byte == separator)?;
     Some((hex(&text[..at])?, hex(&text[at + 1..])?))
-}
-
-/// `   16 kB` in bytes.
-fn kilobytes(value: &[u8]) -> Option<usize> {
-    let number = str::from_utf8(value).ok()?.trim().strip_suffix("kB")?;
-    number.trim_end().parse::<usize>().ok()?.checked_mul(1024)
 }
 
 /// The kernel writes a newline in a path as `\012`, and nothing else so.

@@ -36,10 +36,15 @@ impl Span {
                 false => Self::new(start, end),
             })
             .ok_or_else(|| {
-                let thing = format!("addresses {:#x}..{:#x}", range.start, range.end);
-                Error::new(ErrorKind::InvalidRange, operation, thing)
-                    .detail("the range ends before it starts or leaves the address space")
+                let detail = "the range ends before it starts or leaves the address space";
+                Self::invalid(range, operation, detail)
             })
+    }
+
+    /// What is wrong with a range.
+    pub(crate) fn invalid(range: &Range<usize>, operation: &'static str, detail: &str) -> Error {
+        let thing = format!("addresses {:#x}..{:#x}", range.start, range.end);
+        Error::new(ErrorKind::InvalidRange, operation, thing).detail(detail)
     }
 
     pub(crate) fn start(self) -> usize {
