@@ -21,7 +21,8 @@
 //!   are in memory ([`Residency`]).
 //! - [`Status`] is what everybody may know of a process; [`Process::total_costs`] what all its mappings
 //!   cost together.
-//! - [`PageRun`] and [`PageState`] are its page table, page by page.
+//! - [`PageRun`] and [`PageState`] are its page table, page by page; [`Frames`] what root sees of the
+//!   memory behind it.
 //! - [`PageCache`] is what the kernel keeps of a file in memory, mapped or not.
 //! - [`FaultCount`] and [`FaultScope`] count page faults.
 //! - [`Paging`] is what a pager in user space, which counts by itself, has done.
@@ -37,6 +38,7 @@ pub mod costs;
 pub mod error;
 pub mod faults;
 pub mod flag;
+pub mod frames;
 pub mod mapping;
 pub mod page_cache;
 pub mod pages;
@@ -62,6 +64,8 @@ pub use error::{Error, ErrorKind, Result};
 pub use faults::{FaultCount, FaultScope};
 #[doc(inline)]
 pub use flag::{Flag, Flags};
+#[doc(inline)]
+pub use frames::{Frame, Frames};
 #[doc(inline)]
 pub use mapping::Mapping;
 #[doc(inline)]
