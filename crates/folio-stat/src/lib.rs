@@ -23,7 +23,8 @@
 //!   cost together.
 //! - [`PageRun`] and [`PageState`] are its page table, page by page; [`Frames`] what root sees of the
 //!   memory behind it.
-//! - [`PageCache`] is what the kernel keeps of a file in memory, mapped or not.
+//! - [`PageCache`] is what the kernel keeps of a file in memory, mapped or not; [`CacheCounts`] how
+//!   much that is, quicker.
 //! - [`FaultCount`] and [`FaultScope`] count page faults.
 //! - [`Paging`] is what a pager in user space, which counts by itself, has done.
 //!
@@ -34,6 +35,7 @@
 //! The feature `serde` implements `Serialize` for all that is returned.
 
 pub mod backing;
+pub mod cache_counts;
 pub mod costs;
 pub mod error;
 pub mod faults;
@@ -56,6 +58,8 @@ mod total;
 
 #[doc(inline)]
 pub use backing::{Backing, BackingKind};
+#[doc(inline)]
+pub use cache_counts::CacheCounts;
 #[doc(inline)]
 pub use costs::Costs;
 #[doc(inline)]

@@ -21,7 +21,7 @@ use std::io;
 use std::ops::{Bound, RangeBounds};
 use std::os::fd::{AsFd, BorrowedFd};
 
-use rustix::fs::FileType;
+use rustix::fs::{FileType, Stat};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::residency::{CHUNK_PAGES, Residency};
@@ -83,14 +83,11 @@ impl PageCache {
     /// - [`ErrorKind::InvalidRange`] when the range ends before it starts.
     pub fn of(file: impl AsFd, range: impl RangeBounds<u64>) -> Result<Self> {
         let file = file.as_fd();
-        let page_size_bytes = rustix::param::page_size();
-        let page_bytes = page_size_bytes as u64;
-        let size_bytes = size_of_file(file)?;
-        let (start, end) = bounds(range)?;
-        let end = end.min(size_bytes);
-        let offset_bytes = (start - start % page_bytes).min(end);
-        let length_bytes = end - offset_bytes;
-        let pages = length_bytes.div_ceil(page_bytes);
+        let stat = rustix::fs::fstat(file).map_err(|errno| failed(&errno.into()))?;
+        let size_bytes = size_of_file(file, &stat)?;
+        let part = Part::of(range, size_bytes)?;
+        let Part { offset_bytes, length_bytes, page_size_bytes, pages } = part;
+        let page_bytes = part.page_bytes();
         let mut this = Self {
             offset_bytes,
             length_bytes,
@@ -144,6 +141,32 @@ impl PageCache {
     }
 }
 
+/// The part of a file that a range means: whole pages, up to the end of the file.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Part {
+    pub(crate) offset_bytes: u64,
+    pub(crate) length_bytes: u64,
+    pub(crate) page_size_bytes: usize,
+    pub(crate) pages: u64,
+}
+
+impl Part {
+    pub(crate) fn of(range: impl RangeBounds<u64>, size_bytes: u64) -> Result<Self> {
+        let page_size_bytes = rustix::param::page_size();
+        let page_bytes = page_size_bytes as u64;
+        let (start, end) = bounds(range)?;
+        let end = end.min(size_bytes);
+        let offset_bytes = (start - start % page_bytes).min(end);
+        let length_bytes = end - offset_bytes;
+        let pages = length_bytes.div_ceil(page_bytes);
+        Ok(Self { offset_bytes, length_bytes, page_size_bytes, pages })
+    }
+
+    pub(crate) fn page_bytes(&self) -> u64 {
+        self.page_size_bytes as u64
+    }
+}
+
 /// Start and end, the end `u64::MAX` when it is open.
 fn bounds(range: impl RangeBounds<u64>) -> Result<(u64, u64)> {
     let start = match range.start_bound() {
@@ -162,21 +185,22 @@ fn bounds(range: impl RangeBounds<u64>) -> Result<(u64, u64)> {
     })
 }
 
-fn size_of_file(file: BorrowedFd<'_>) -> Result<u64> {
-    let unsupported = |what: &str| {
-        Error::new(ErrorKind::Unsupported, OPERATION, what)
-            .detail("only regular files and block devices have one")
-    };
-    let stat = rustix::fs::fstat(file).map_err(|errno| failed(&errno.into()))?;
-    match FileType::from_raw_mode(stat.st_mode) {
-        FileType::RegularFile => {
-            let system = rustix::fs::fstatfs(file).map_err(|errno| failed(&errno.into()))?;
-            if system.f_type == HUGETLBFS_MAGIC {
-                return Err(unsupported("a file of hugetlbfs")
-                    .advice("map it and look at the costs of the mapping"));
-            }
-            Ok(stat.st_size.unsigned_abs())
+/// The size of what has a page cache, and an error for what has none.
+fn size_of_file(file: BorrowedFd<'_>, stat: &Stat) -> Result<u64> {
+    if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile {
+        let system = rustix::fs::fstatfs(file).map_err(|errno| failed(&errno.into()))?;
+        if system.f_type == HUGETLBFS_MAGIC {
+            return Err(unsupported("a file of hugetlbfs")
+                .advice("map it and look at the costs of the mapping"));
         }
+    }
+    size_of_kind(file, stat)
+}
+
+/// The same, judged by the kind of file alone: cachestat(2) refuses hugetlbfs.
+pub(crate) fn size_of_kind(file: BorrowedFd<'_>, stat: &Stat) -> Result<u64> {
+    match FileType::from_raw_mode(stat.st_mode) {
+        FileType::RegularFile => Ok(stat.st_size.unsigned_abs()),
         FileType::BlockDevice => sys::block_device_bytes(file).map_err(|error| failed(&error)),
         FileType::Directory => Err(unsupported("a directory")),
         FileType::CharacterDevice => Err(unsupported("a character device")),
@@ -184,6 +208,11 @@ fn size_of_file(file: BorrowedFd<'_>) -> Result<u64> {
         FileType::Socket => Err(unsupported("a socket")),
         _ => Err(unsupported("this kind of file")),
     }
+}
+
+fn unsupported(what: &str) -> Error {
+    Error::new(ErrorKind::Unsupported, OPERATION, what)
+        .detail("only regular files and block devices have one")
 }
 
 /// Fails unless the kernel tells us the truth: a page behind the end of the file cannot be
@@ -212,7 +241,11 @@ fn ensure_visible(file: BorrowedFd<'_>, size_bytes: u64, page_size_bytes: usize)
 }
 
 /// `None` where the kernel or the file system has no cachestat(2).
-fn cachestat(file: BorrowedFd<'_>, offset: u64, length: u64) -> Result<Option<CacheStat>> {
+pub(crate) fn cachestat(
+    file: BorrowedFd<'_>,
+    offset: u64,
+    length: u64,
+) -> Result<Option<CacheStat>> {
     match sys::cachestat(file, offset, length) {
         Ok(stat) => Ok(Some(stat)),
         Err(error) => match error.raw_os_error() {
@@ -229,6 +262,6 @@ fn hidden() -> Error {
         .advice("open it for writing where allowed, or run as its owner or as root (mincore(2))")
 }
 
-fn failed(error: &io::Error) -> Error {
+pub(crate) fn failed(error: &io::Error) -> Error {
     Error::os(OPERATION, "the file", error)
 }

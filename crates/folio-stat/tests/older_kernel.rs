@@ -6,7 +6,7 @@ mod common;
 use std::os::unix::fs::FileExt;
 
 use common::*;
-use folio_stat::{ErrorKind, PageCache, Process, Via};
+use folio_stat::{CacheCounts, ErrorKind, PageCache, Process, Via};
 
 const SYS_CACHESTAT: u32 = 451;
 const PROCMAP_QUERY: u32 = 0xc068_6611;
@@ -90,4 +90,5 @@ fn without_cachestat_the_page_cache_is_known_but_not_what_is_dirty() {
     let cache = PageCache::of(&file, ..).unwrap();
     assert_eq!(cache.residency.runs().collect::<Vec<_>>(), [50..60]);
     assert_eq!((cache.resident_pages, cache.dirty_pages, cache.evicted_pages), (10, None, None));
+    assert_eq!(CacheCounts::of(&file, ..).unwrap(), CacheCounts::from(&cache));
 }

@@ -8,7 +8,7 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
 
 use common::*;
-use folio_stat::{ErrorKind, PageCache};
+use folio_stat::{CacheCounts, ErrorKind, PageCache};
 
 fn drop_pages(file: &File, offset: usize, length: usize) {
     // SAFETY: advice on a descriptor changes no memory.
@@ -163,4 +163,29 @@ fn a_block_device_has_a_page_cache() {
     };
     let cache = PageCache::of(&device, ..1 << 20).unwrap();
     assert!(cache.resident_pages <= cache.pages && cache.pages <= 256);
+}
+
+#[test]
+fn counts_are_those_of_the_whole_answer() {
+    let file = clean_file(20);
+    file.as_file().write_all_at(b"x", 20 * PAGE as u64).unwrap();
+    drop_pages(file.as_file(), 8 * PAGE, 8 * PAGE);
+    for (start, end) in [(0, u64::MAX - 1), (PAGE as u64 + 1, 9 * PAGE as u64), (1 << 40, 1 << 41)]
+    {
+        let cache = PageCache::of(file.as_file(), start..end).unwrap();
+        assert_eq!(CacheCounts::of(file.as_file(), start..end).unwrap(), CacheCounts::from(&cache));
+    }
+    assert_eq!(CacheCounts::of(tempfile::tempfile().unwrap(), ..).unwrap().pages, 0);
+    let error = CacheCounts::of(File::open("/dev/zero").unwrap(), ..).unwrap_err();
+    assert!(error.to_string().contains("a character device"), "{error}");
+}
+
+#[test]
+fn counts_of_a_file_of_somebody_else_are_refused() {
+    if is_root() {
+        return again_as_nobody("counts_of_a_file_of_somebody_else_are_refused");
+    }
+    let error = CacheCounts::of(File::open("/etc/passwd").unwrap(), ..).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::PermissionDenied);
+    assert!(error.to_string().contains("as its owner or as root"), "{error}");
 }
