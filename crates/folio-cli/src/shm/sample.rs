@@ -121,6 +121,7 @@ impl Sample {
         let counters = Counters {
             sent: tally.sent(),
             received: None,
+            dropped: None,
             moved_bytes: tally.bytes(),
             waiting_bytes: None,
             circles_bytes: None,
