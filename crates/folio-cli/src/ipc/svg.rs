@@ -15,7 +15,7 @@ const STEP: f64 = 26.0;
 const TITLE: f64 = 54.0;
 /// A line of the note, and characters in it.
 const LINE: f64 = 15.0;
-const NOTE: usize = 100;
+const NOTE: usize = 120;
 /// Behind what is written across a line of the grid.
 const HALO: &str = "stroke=\"#ffffff\" stroke-width=\"5\" paint-order=\"stroke\" fill=\"#222222\"";
 
