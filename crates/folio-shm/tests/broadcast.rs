@@ -33,6 +33,19 @@ fn child() {
                 publisher.send(&content(who << 32 | number)).unwrap();
             }
         }
+        "subscribe for ever" => {
+            let mut subscriber = broadcast.subscriber().unwrap();
+            common::say("ready");
+            let (mut message, mut last) = (Vec::new(), 0);
+            loop {
+                // That a publisher has died is said until the next comes.
+                if subscriber.recv_until(&mut message, soon()).is_ok() {
+                    assert_eq!(message, content(number(&message)));
+                    assert!(number(&message) > last, "{} after {last}", number(&message));
+                    last = number(&message);
+                }
+            }
+        }
         "subscribe" => {
             let _subscriber = broadcast.subscriber().unwrap();
             common::say("ready");
@@ -195,7 +208,10 @@ fn publishers_that_are_killed_at_any_moment_leave_whole_messages() {
         let broadcast = options.open(&name.0).unwrap();
         let mut subscriber = broadcast.subscriber().unwrap();
         let mut message = Vec::new();
+        let bytes = common::bytes_of(&name);
         for who in 1..=rounds {
+            // Another who dies, and has a place that the next needs, now and then.
+            let other = (who % 3 == 0).then(|| started("subscribe for ever", &name.0));
             let mut child = Some(common::start("publish for ever", &format!("{} {who}", name.0)));
             let end = Instant::now() + Duration::from_micros(3000 + who * 7919 % 5000);
             let mut expected = None;
@@ -223,8 +239,13 @@ fn publishers_that_are_killed_at_any_moment_leave_whole_messages() {
                     common::kill(child);
                 }
             }
+            other.into_iter().for_each(common::kill);
         }
+        assert_eq!(common::bytes_of(&name), bytes);
+        let others: Vec<_> = (1..4).map(|_| broadcast.subscriber().unwrap()).collect();
+        drop((subscriber, others));
     }
+    common::no_dead_are_watched();
 }
 
 #[test]

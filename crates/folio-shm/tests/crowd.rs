@@ -2,10 +2,16 @@
 
 mod common;
 
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use common::{Name, content, number, soon, started};
+use common::{Name, content, number, rounds, soon, started};
 use folio_shm::{ChannelOptions, ErrorKind, Queue};
+
+/// What is said where all senders have gone.
+const GONE: [ErrorKind; 2] = [ErrorKind::Closed, ErrorKind::PeerDied];
 
 fn small() -> ChannelOptions<Queue> {
     Queue::options().create_new().longest(100).bytes(1024)
@@ -22,6 +28,25 @@ fn child() {
             let mut sender = queue.sender().unwrap();
             for number in 0..3000 {
                 sender.send(&content(who << 32 | number)).unwrap();
+            }
+        }
+        "send for ever" => {
+            let mut sender = queue.sender().unwrap();
+            for number in 0.. {
+                sender.send(&content(who << 32 | number)).unwrap();
+            }
+        }
+        "receive for ever" => {
+            let mut receiver = queue.receiver().unwrap();
+            loop {
+                match receiver.recv() {
+                    Ok(message) => {
+                        let bytes = message.to_vec().unwrap();
+                        assert_eq!(bytes, content(number(&bytes)));
+                        common::say(&format!("{}.", number(&bytes)));
+                    }
+                    Err(error) => assert!(GONE.contains(&error.kind()), "{error}"),
+                }
             }
         }
         "hold" => {
@@ -136,4 +161,143 @@ fn what_one_receiver_died_with_another_gets() {
         drop(message);
         assert_eq!(waiter.join().unwrap(), content(4));
     });
+}
+
+/// What came of the messages of one sender.
+#[derive(Default)]
+struct Lane {
+    /// All before it have been received.
+    next: u64,
+    ahead: BTreeSet<u64>,
+}
+
+/// What all receivers say that they have received.
+#[derive(Default)]
+struct Account {
+    lanes: HashMap<u64, Lane>,
+    /// Received once more than once.
+    again: Vec<u64>,
+    /// The last that a receiver said before it was killed, perhaps before it gave the place back.
+    unfinished: HashSet<u64>,
+}
+
+impl Account {
+    fn receive(&mut self, message: u64) {
+        let lane = self.lanes.entry(message >> 32).or_default();
+        let number = message & u64::from(u32::MAX);
+        if number < lane.next || !lane.ahead.insert(number) {
+            self.again.push(message);
+        }
+        while lane.ahead.remove(&lane.next) {
+            lane.next += 1;
+        }
+    }
+}
+
+/// The order of what one receiver gets.
+#[derive(Default)]
+struct Order(HashMap<u64, u64>);
+
+impl Order {
+    fn check(&mut self, message: u64) {
+        let last = self.0.insert(message >> 32, message);
+        assert!(last.is_none_or(|last| last < message), "{message:x} after {last:x?}");
+    }
+}
+
+#[test]
+fn senders_and_receivers_that_are_killed_at_any_moment_lose_and_double_nothing() {
+    let name = Name::new();
+    let queue = small().senders(4).receivers(4).open(&name.0).unwrap();
+    let bytes = common::bytes_of(&name);
+    let account = Mutex::new(Account::default());
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let account = &account;
+        let send = |who: u64| common::start("send for ever", &format!("{} {who}", name.0));
+        // A receiver, and the thread that hears what it says.
+        let receive = || {
+            let mut child = common::start("receive for ever", &name.0);
+            let lines = common::lines(&mut child);
+            let ear = scope.spawn(move || {
+                let (mut order, mut last) = (Order::default(), None);
+                // A line that is cut off was not said.
+                for message in lines.map_while(|line| line.strip_suffix('.')?.parse().ok()) {
+                    order.check(message);
+                    account.lock().unwrap().receive(message);
+                    last = Some(message);
+                }
+                account.lock().unwrap().unfinished.extend(last);
+            });
+            (child, ear)
+        };
+        // Two that live.
+        let sender = scope.spawn(|| {
+            let mut sender = queue.sender().unwrap();
+            let mut sent = 0;
+            while !stop.load(Relaxed) {
+                let end = Instant::now() + Duration::from_millis(20);
+                match sender.send_until(&content(sent), end) {
+                    Ok(()) => sent += 1,
+                    Err(error) => assert_eq!(error.kind(), ErrorKind::TimedOut, "{error}"),
+                }
+            }
+            sent
+        });
+        let receiver = scope.spawn(|| {
+            let mut receiver = queue.receiver().unwrap();
+            let mut order = Order::default();
+            loop {
+                match receiver.recv_until(Instant::now() + Duration::from_millis(100)) {
+                    Ok(message) => {
+                        let bytes = message.to_vec().unwrap();
+                        assert_eq!(bytes, content(number(&bytes)));
+                        order.check(number(&bytes));
+                        account.lock().unwrap().receive(number(&bytes));
+                    }
+                    Err(error) if error.kind() == ErrorKind::TimedOut => {}
+                    // All senders have gone, and nothing is left.
+                    Err(error) if stop.load(Relaxed) => {
+                        assert!(GONE.contains(&error.kind()), "{error}");
+                        break;
+                    }
+                    Err(error) => assert!(GONE.contains(&error.kind()), "{error}"),
+                }
+            }
+        });
+        let (mut senders, mut receivers) = (vec![send(1), send(2)], vec![receive(), receive()]);
+        let rounds = rounds(20);
+        for round in 0..rounds {
+            std::thread::sleep(Duration::from_micros(2000 + round * 7919 % 5000));
+            let victim = (round / 2 % 2) as usize;
+            if round % 2 == 0 {
+                common::kill(std::mem::replace(&mut senders[victim], send(round + 3)));
+            } else {
+                let (child, ear) = std::mem::replace(&mut receivers[victim], receive());
+                common::kill(child);
+                ear.join().unwrap();
+            }
+        }
+        senders.into_iter().for_each(common::kill);
+        stop.store(true, Relaxed);
+        let sent = sender.join().unwrap();
+        for (child, ear) in receivers {
+            common::kill(child);
+            ear.join().unwrap();
+        }
+        receiver.join().unwrap();
+        assert_eq!(account.lock().unwrap().lanes[&0].next, sent, "of the sender that lived");
+    });
+    let account = account.into_inner().unwrap();
+    for (who, lane) in &account.lanes {
+        assert!(lane.ahead.is_empty(), "of sender {who} message {} is lost", lane.next);
+    }
+    for message in &account.again {
+        assert!(account.unfinished.contains(message), "{message:x} was received twice");
+    }
+    // All places are to be had, and there is no more memory than before.
+    let _senders: Vec<_> = (0..4).map(|_| queue.sender().unwrap()).collect();
+    let _receivers: Vec<_> = (0..4).map(|_| queue.receiver().unwrap()).collect();
+    assert_eq!(common::bytes_of(&name), bytes);
+    common::no_dead_are_watched();
 }

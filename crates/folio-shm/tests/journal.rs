@@ -5,7 +5,7 @@ mod common;
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use common::{content, number, rounds, soon};
@@ -196,25 +196,51 @@ fn who_appends_next_keeps_as_much_as_the_last_was_asked_to() {
 #[test]
 fn appenders_that_are_killed_at_any_moment_lose_nothing_they_said() {
     let directory = Directory::new();
-    let mut said = None;
-    for round in 0..rounds(20) {
-        let mut child = common::start("append for ever", directory.0.to_str().unwrap());
-        let mut lines = common::lines(&mut child);
-        for _ in 0..round * 7 % 60 + 1 {
-            said = Some(lines.next().unwrap().parse::<u64>().unwrap());
-        }
-        child.kill().unwrap();
-        for line in lines {
-            match line.parse::<u64>() {
-                Ok(now) if Some(now) == said.map(|said| said + 1) => said = Some(now),
-                _ => break,
+    fill(&directory.0, 1);
+    let stop = AtomicBool::new(false);
+    let mut checked = small().read(&directory.0, Start::Sequence(1)).unwrap();
+    let (mut said, mut there) = (0, 1);
+    std::thread::scope(|scope| {
+        // One that follows all the time sees no damage, and leaves nothing out.
+        let follower = scope.spawn(|| {
+            let mut reader = small().read(&directory.0, Start::Oldest).unwrap();
+            let (mut message, mut next) = (Vec::new(), 0);
+            while !stop.load(Relaxed) {
+                let end = Instant::now() + Duration::from_millis(10);
+                match reader.next_until(&mut message, end) {
+                    Ok(entry) => {
+                        assert_eq!((entry.sequence(), entry.lost()), (next, 0));
+                        assert_eq!(message, content(next));
+                        next += 1;
+                    }
+                    Err(error) => assert_eq!(error.kind(), ErrorKind::TimedOut, "{error}"),
+                }
             }
+            next + rest(&mut reader).len() as u64
+        });
+        for round in 0..rounds(20) {
+            let mut child = common::start("append for ever", directory.0.to_str().unwrap());
+            let mut lines = common::lines(&mut child);
+            for _ in 0..round * 7 % 60 + 1 {
+                said = lines.next().unwrap().parse::<u64>().unwrap();
+            }
+            child.kill().unwrap();
+            for line in lines {
+                match line.parse::<u64>() {
+                    Ok(now) if now == said + 1 => said = now,
+                    _ => break,
+                }
+            }
+            child.wait().unwrap();
+            let new = rest(&mut checked);
+            assert!(new.iter().copied().eq(there..there + new.len() as u64), "{new:?}");
+            there += new.len() as u64;
+            assert!(said < there, "{said} of {there}");
         }
-        child.wait().unwrap();
-        let there = all(&directory.0);
-        assert!(there.iter().copied().eq(0..there.len() as u64));
-        assert!(said < Some(there.len() as u64), "{said:?} of {}", there.len());
-    }
+        stop.store(true, Relaxed);
+        assert_eq!(follower.join().unwrap(), there);
+    });
+    assert!(all(&directory.0).into_iter().eq(0..there));
 }
 
 /// The last file of a journal with some messages in it, and where each record ends.

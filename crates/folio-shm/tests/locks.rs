@@ -71,15 +71,34 @@ fn child() {
             }
         }
         "churn" => loop {
-            let guard = mutex.lock();
-            let guard = guard.or_else(LockError::into_guard).unwrap();
-            // Equal, but for what somebody died at.
-            let twin = add(&segment, TWIN);
-            segment.write_at(COUNTER, &twin.to_le_bytes()).unwrap();
-            guard.mark_consistent();
+            twins(&segment, &mutex);
         },
         _ => panic!("{part}"),
     }
+}
+
+/// Adds 1 to two numbers, which are equal, but for what somebody died at.
+fn twins(segment: &Segment, mutex: &Mutex<'_>) -> u64 {
+    let mut numbers = [0; 16];
+    let guard = match mutex.lock_until(soon()) {
+        Ok(guard) => {
+            segment.read_at(COUNTER, &mut numbers[..8]).unwrap();
+            segment.read_at(TWIN, &mut numbers[8..]).unwrap();
+            assert_eq!(numbers[..8], numbers[8..], "half done, and nobody said so");
+            guard
+        }
+        Err(LockError::OwnerDied(guard)) => {
+            segment.read_at(TWIN, &mut numbers[..8]).unwrap();
+            segment.write_at(COUNTER, &numbers[..8]).unwrap();
+            guard.mark_consistent();
+            guard
+        }
+        Err(error) => panic!("{error}"),
+    };
+    let now = add(segment, TWIN);
+    assert_eq!(add(segment, COUNTER), now);
+    drop(guard);
+    now
 }
 
 /// Waits for its turn at a number that two raise in turns.
@@ -276,20 +295,12 @@ fn processes_that_are_killed_at_any_moment_leave_no_lock_held() {
         std::thread::sleep(Duration::from_micros(3000 + round * 7919 % 4000));
         let victim = round as usize % 2;
         common::kill(std::mem::replace(&mut children[victim], common::start("churn", &name.0)));
-        let guard = match mutex.lock_until(soon()) {
-            Ok(guard) => guard,
-            Err(LockError::OwnerDied(guard)) => {
-                guard.mark_consistent();
-                guard
-            }
-            Err(error) => panic!("{error}"),
-        };
-        let now = add(&segment, TWIN);
+        let now = twins(&segment, &mutex);
         assert!(now > last);
         last = now;
-        drop(guard);
     }
     children.into_iter().for_each(common::kill);
+    common::no_dead_are_watched();
 }
 
 #[test]

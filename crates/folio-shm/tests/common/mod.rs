@@ -2,6 +2,8 @@
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses a part")]
 
 use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::MetadataExt;
+use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -82,9 +84,29 @@ pub fn lines(child: &mut Child) -> impl Iterator<Item = String> + use<> {
     lines.filter_map(|line| Some(line.ok()?.split_once("> ")?.1.to_owned()))
 }
 
+/// Kills a child, which has gone on until then.
 pub fn kill(mut child: Child) {
     child.kill().unwrap();
-    child.wait().unwrap();
+    let status = child.wait().unwrap();
+    assert_eq!(status.signal(), Some(9), "it had ended before: {status}");
+}
+
+/// Waits until this process has no descriptor of a dead one any more: each that was watched has been let go.
+pub fn no_dead_are_watched() {
+    let is_dead = |entry: std::io::Result<std::fs::DirEntry>| {
+        let info = entry.ok().and_then(|entry| std::fs::read_to_string(entry.path()).ok());
+        info.is_some_and(|info| info.lines().any(|line| line == "Pid:\t-1"))
+    };
+    let end = soon();
+    while std::fs::read_dir("/proc/self/fdinfo").unwrap().any(is_dead) {
+        assert!(Instant::now() < end, "pidfds of dead processes are open");
+        std::thread::yield_now();
+    }
+}
+
+/// Bytes of memory that a segment has.
+pub fn bytes_of(name: &Name) -> u64 {
+    std::fs::metadata(name.path()).unwrap().blocks() * 512
 }
 
 pub fn is_root() -> bool {
