@@ -238,3 +238,44 @@ fn a_writer_may_die_after_every_step_and_the_next_goes_on() {
         });
     }
 }
+
+/// A writer that dies has written over messages that a reader may be at, further than the next says that it will.
+#[test]
+fn a_reader_that_a_dead_writer_has_overtaken_gets_whole_messages() {
+    const LONG: Shape = Shape { size: 128, longest: 40 };
+    // Over the payload of the first message, the header and a half of the second.
+    for words in 3..=5 {
+        check(move || {
+            let circle = Circle::new(LONG);
+            let mut reader = Reader::begin(circle.progress(), None).unwrap();
+            let mut writer = circle.begin();
+            for number in 1..=4 {
+                assert!(circle.write(&mut writer, &*circle, number));
+            }
+            assert_eq!(circle.read(&mut reader, None), Some((1, 0)));
+            let writer = thread::spawn({
+                let circle = circle.clone();
+                move || {
+                    let slot = writer.reserve(&LONG, 40, |_| Ok(None)).unwrap();
+                    writer.announce(circle.progress(), slot);
+                    for word in 0..words {
+                        circle.word(slot.start() + word * 8).store(9, Ordering::Relaxed);
+                    }
+                    let mut next = Writer::find(&LONG, &*circle, circle.progress()).unwrap();
+                    assert!(circle.write(&mut next, &*circle, 5));
+                }
+            });
+            let mut last = 1;
+            let mut read = |reader: &mut Reader| {
+                let Some((number, lost)) = circle.read(reader, None) else { return false };
+                assert!((2..=5).contains(&number), "{number} was never published");
+                assert_eq!(number, last + 1 + lost);
+                last = number;
+                true
+            };
+            read(&mut reader);
+            writer.join().unwrap();
+            while read(&mut reader) {}
+        });
+    }
+}
