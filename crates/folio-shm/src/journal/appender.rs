@@ -183,6 +183,9 @@ impl Appender {
     }
 
     fn remove_old(&self) -> Result<()> {
+        if self.options.keep_bytes.is_none() && self.options.keep_for.is_none() {
+            return Ok(());
+        }
         let files = files::list(APPEND, &self.directory)?;
         let metadata: Vec<_> = files
             .iter()
