@@ -74,7 +74,7 @@ fn a_full_dev_shm_is_an_error_for_what_is_made_and_nothing_for_what_is_there() {
     let mut command = with_a_small_one("exec \"$@\"");
     common::choose(&mut command, "fill", "");
     let output = command.stdin(Stdio::null()).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert!(String::from_utf8_lossy(&output.stdout).contains("> full, and all went well"));
 }
 
@@ -134,7 +134,7 @@ fn another_user_reaches_what_it_is_let_to_and_removes_nothing() {
             return common::skip(format_args!("another user cannot run this program: {error}"));
         }
     };
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert!(closed.path().exists() && open.path().exists());
 }
 
