@@ -255,7 +255,7 @@ impl Users {
         {
             let _ = loan.write_at(less.into(), &[7; 9]);
             loan.shorten(less.into());
-            loan.send();
+            let _ = loan.send();
         }
     }
 
