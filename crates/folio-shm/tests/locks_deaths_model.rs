@@ -56,6 +56,22 @@ fn two_may_die_with_the_mutex_one_after_the_other() {
 }
 
 #[test]
+fn what_an_heir_does_not_put_right_the_next_is_told_of() {
+    check(20, |steps| {
+        let locks = Locks::new();
+        let adds = || {
+            let locks = locks.clone();
+            move || locks.add()
+        };
+        let passes_on = {
+            let locks = locks.clone();
+            move || locks.pass_on()
+        };
+        run([dies_after(steps, adds()), lives(passes_on), lives(adds())]);
+    });
+}
+
+#[test]
 fn it_is_done_once_whoever_dies_at_it() {
     check(16, |steps| {
         let locks = Locks::new();

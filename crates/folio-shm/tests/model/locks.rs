@@ -77,6 +77,16 @@ impl Locks {
         }
     }
 
+    /// Takes the lock and gives it back, and puts nothing right.
+    pub fn pass_on(&self) {
+        let mutex = self.mutex();
+        let guard = mutex.lock().or_else(LockError::into_guard).unwrap();
+        self.own();
+        kernel::breathe();
+        self.disown();
+        drop(guard);
+    }
+
     fn add_with(&self, locked: Result<Guard<'_>, LockError<'_>>) {
         self.own();
         let Guarded { one, other, was_told } = &*self.guarded;
