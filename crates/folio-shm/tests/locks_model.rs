@@ -17,6 +17,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use kernel::{dies_after, lives, run, times_out};
 use locks::Locks;
 use model::every_order::check;
+use model::mutex::LockError;
 
 #[test]
 fn one_at_a_time_has_the_mutex_and_sees_what_the_last_did() {
@@ -36,8 +37,7 @@ fn one_at_a_time_has_the_mutex_and_sees_what_the_last_did() {
         };
         run([adds(), adds()]);
         assert_eq!(number.load(Relaxed), 2);
-        // Who sleeps does so for the lock, and is woken for it.
-        assert!(times_out() <= 1, "{}", times_out());
+        assert_eq!(times_out(), 0, "nobody was woken");
     });
 }
 
@@ -53,4 +53,53 @@ fn whoever_dies_with_the_mutex_the_next_gets_it_and_is_told() {
             run([dies_after(steps, adds()), lives(adds())]);
         });
     }
+}
+
+#[test]
+fn who_waits_for_a_condition_is_woken() {
+    check(2, || {
+        let locks = Locks::new();
+        let waits = {
+            let locks = locks.clone();
+            lives(move || {
+                let (mutex, condition) = (locks.mutex(), locks.condition());
+                let mut guard = mutex.lock().unwrap();
+                while locks.guarded.one.load(Relaxed) == 0 {
+                    guard = condition.wait(guard).unwrap();
+                }
+            })
+        };
+        let brings = {
+            let locks = locks.clone();
+            lives(move || {
+                let (mutex, condition) = (locks.mutex(), locks.condition());
+                let guard = mutex.lock().unwrap();
+                locks.guarded.one.store(1, Relaxed);
+                drop(guard);
+                condition.notify_one();
+            })
+        };
+        run([waits, brings]);
+        assert_eq!(times_out(), 0, "nobody was woken");
+    });
+}
+
+#[test]
+fn who_waits_for_a_condition_is_told_that_somebody_died_with_the_mutex() {
+    check(2, || {
+        let locks = Locks::new();
+        let waits = {
+            let locks = locks.clone();
+            lives(move || {
+                let (mutex, condition) = (locks.mutex(), locks.condition());
+                let told = mutex.lock().and_then(|guard| condition.wait(guard));
+                assert!(matches!(told, Err(LockError::OwnerDied(_))), "{told:?}");
+            })
+        };
+        let dies = {
+            let locks = locks.clone();
+            lives(move || std::mem::forget(locks.mutex().lock().unwrap()))
+        };
+        run([waits, dies]);
+    });
 }
