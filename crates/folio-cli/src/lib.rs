@@ -21,7 +21,8 @@
 //! 6. [`pack`] packs a file into one that appears when it is finished ([`newfile`]).
 //! 7. [`shm`] shows, fills and drains segments and channels in /dev/shm.
 //! 8. [`ipc`] measures ways between processes.
-//! 9. A [`Failure`] is one line on standard error.
+//! 9. [`ps`] shows what processes have mapped.
+//! 10. A [`Failure`] is one line on standard error.
 //!
 //! Standard output carries the result and nothing else; [`progress`] and failures go to standard
 //! error.
@@ -44,6 +45,7 @@ pub mod place;
 pub mod preload;
 pub mod program;
 pub mod progress;
+pub mod ps;
 pub mod raw;
 pub mod report;
 pub mod run;
