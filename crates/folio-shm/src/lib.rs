@@ -36,7 +36,7 @@
 //! | is killed while it makes a segment | finds none, and makes it |
 //! | is killed with a lock | gets the lock, and word of it |
 //! | is killed with a message half written, or half read | gets all before it; the next one reads it again |
-//! | stops for good without dying | waits no longer than it has said |
+//! | stops for good without dying | waits no longer than it has said, but for the mutex that a condition's wait takes again |
 //! | makes up messages, or takes others' | cannot tell: who must not, is given the segment read-only, or not at all |
 //!
 //! # Features
