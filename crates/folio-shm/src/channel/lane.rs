@@ -96,7 +96,8 @@ pub(crate) struct Slot {
     header: u64,
     /// Where the next begins.
     to: u64,
-    len: u32,
+    /// No `u32`: a processor that moves 8 bytes of which 4 have just been written waits for these.
+    len: u64,
 }
 
 impl Slot {
@@ -105,12 +106,12 @@ impl Slot {
         let needed = record(len);
         let rest = shape.rest(from);
         let header = if needed > rest { from + rest } else { from };
-        Self { from, header, to: header + needed, len }
+        Self { from, header, to: header + needed, len: len.into() }
     }
 
     /// That of a message that was found.
     pub(crate) fn found(from: u64, header: u64, len: u32) -> Self {
-        Self { from, header, to: header + record(len), len }
+        Self { from, header, to: header + record(len), len: len.into() }
     }
 
     /// Where what is before it ends.
@@ -140,13 +141,13 @@ impl Slot {
 
     /// Bytes of the message.
     pub(crate) fn len(&self) -> u32 {
-        self.len
+        self.len as u32
     }
 
     /// The same with a shorter message.
     pub(crate) fn shortened(self, len: u32) -> Self {
-        let len = len.min(self.len);
-        Self { len, to: self.header + record(len), ..self }
+        let len = len.min(self.len());
+        Self { len: len.into(), to: self.header + record(len), ..self }
     }
 }
 
@@ -227,7 +228,7 @@ impl Tail {
     pub(crate) fn publish(&mut self, words: &impl Words, slot: Slot) {
         debug_assert_eq!(slot.from, self.at);
         words.word(slot.to).store(0, Ordering::Relaxed);
-        let header = MESSAGE | u64::from(slot.len);
+        let header = MESSAGE | slot.len;
         match slot.padding() {
             0 => words.word(slot.header).store(header, Ordering::Release),
             padding => {
