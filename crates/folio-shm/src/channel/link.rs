@@ -230,6 +230,12 @@ impl Link {
         (at <= len && count <= len - at).then_some(start + at)
     }
 
+    /// The address of a message's first byte.
+    #[inline]
+    pub(crate) fn address(&self, slot: Slot) -> *mut u8 {
+        self.memory().address(self.circle.place(slot.start()))
+    }
+
     /// The bytes of a message.
     pub(crate) fn view(&self, slot: Slot) -> View<'_> {
         let at = header::BYTES + self.circle.place(slot.start());

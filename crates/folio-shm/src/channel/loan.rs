@@ -25,6 +25,7 @@ pub(crate) enum Lender<'a> {
 
 impl Loan<'_> {
     /// Bytes of the message.
+    #[inline]
     #[must_use]
     pub fn len(&self) -> usize {
         self.slot.len() as usize
@@ -56,9 +57,9 @@ impl Loan<'_> {
     /// # Safety
     /// No process that has the segment writes to them as long as the slice lives: the peers are trusted, which
     /// this crate otherwise does not ask for. Should one cut the segment, the bytes turn to zeros.
+    #[inline]
     pub unsafe fn as_mut_slice(&mut self) -> &mut [u8] {
-        let view = self.view();
-        let (start, len) = (view.as_ptr().cast_mut(), view.len());
+        let (start, len) = (self.link().address(self.slot), self.len());
         // SAFETY: the bytes are mapped as long as the channel is, which `self` has; the mapping is guarded; any
         // bytes are valid `u8`. The slot is this side's alone until it is published, which takes `self`;
         // that peers keep to it is the caller's word.

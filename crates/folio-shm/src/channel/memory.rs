@@ -57,6 +57,12 @@ impl Memory {
         self.is_read_only
     }
 
+    /// The address of a position in the payload.
+    #[inline]
+    pub(crate) fn address(&self, at: usize) -> *mut u8 {
+        self.start.as_ptr().wrapping_add(at)
+    }
+
     /// # Panics
     /// If the 8 bytes at `at` do not lie within, or `at` is not a multiple of 8.
     #[inline]

@@ -33,6 +33,7 @@ pub(crate) enum Bytes<'a> {
 
 impl Message<'_> {
     /// Bytes of the message.
+    #[inline]
     #[must_use]
     pub fn len(&self) -> usize {
         match &self.bytes {
@@ -92,12 +93,16 @@ impl Message<'_> {
     ///
     /// # Safety
     /// As for [`Loan::as_mut_slice`](crate::Loan::as_mut_slice).
+    #[inline]
     #[must_use]
     pub unsafe fn as_slice(&self) -> &[u8] {
-        let view = self.view();
+        let (start, len) = match &self.bytes {
+            Bytes::InSegment { slot, .. } => (self.link.address(*slot).cast_const(), self.len()),
+            Bytes::Copied(view) => (view.as_ptr(), view.len()),
+        };
         // SAFETY: a copy nobody else has. Otherwise as in `Loan::as_mut_slice`; an honest sender writes to the slot only after it has been
         // released, which takes `self`.
-        unsafe { std::slice::from_raw_parts(view.as_ptr(), view.len()) }
+        unsafe { std::slice::from_raw_parts(start, len) }
     }
 }
 

@@ -66,6 +66,10 @@ pub mod channel {
                 false
             }
 
+            pub fn address(&self, at: usize) -> *mut u8 {
+                self.0.mapping().as_mut_ptr().wrapping_add(at)
+            }
+
             pub fn word64(&self, at: usize) -> &AtomicU64 {
                 self.0.word64(at).unwrap()
             }
