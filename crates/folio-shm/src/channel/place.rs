@@ -156,6 +156,10 @@ impl Place {
         self.mark == Mark::this_process()
     }
 
+    pub(crate) fn memory(&self) -> &Arc<Memory> {
+        &self.memory
+    }
+
     /// An error in a forked child: the place is its parent's.
     #[inline]
     pub(crate) fn is_ours(&self, operation: &'static str) -> Result<()> {

@@ -4,7 +4,7 @@
 //! of it, and goes on where the one before it stopped. Where senders drop the oldest, it copies each message.
 
 use std::os::fd::BorrowedFd;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::channel::buffer::Buffer;
 use crate::channel::lane::{Head, Slot};
@@ -12,7 +12,7 @@ use crate::channel::link::{Link, RECEIVE};
 use crate::channel::message::{Bytes, Message};
 use crate::channel::place::Place;
 use crate::channel::readiness::Readiness;
-use crate::channel::wait::{Peer, Wait, Waiting};
+use crate::channel::wait::{Peer, Wait, Waiting, look_some_times};
 use crate::error::Result;
 
 /// A receiving side of a channel. Dropped, it is closed: senders learn of it when there is no more room, and
@@ -162,11 +162,11 @@ impl Receiver {
     #[cfg(feature = "tokio")]
     pub(crate) fn find_now(&mut self) -> Result<Option<Found>> {
         self.place.is_ours(RECEIVE)?;
-        let Self { lanes, wait, peer, .. } = self;
+        let Self { lanes, place, wait, peer, .. } = self;
         if let Some(found) = lanes.find()? {
             return Ok(Some(found));
         }
-        crate::channel::wait::unless_late(lanes.wait(wait, *peer, Some(Instant::now())))
+        crate::channel::wait::unless_late(lanes.wait(wait, place, *peer, Some(Instant::now())))
     }
 
     /// The message that was found.
@@ -179,9 +179,9 @@ impl Receiver {
     fn receive(&mut self, deadline: Option<Instant>) -> Result<Message<'_>> {
         self.place.is_ours(RECEIVE)?;
         let Self { lanes, wait, peer, place, .. } = self;
-        let found = match lanes.find()? {
+        let found = match lanes.find_or_look(wait)? {
             Some(found) => found,
-            None => lanes.wait(wait, *peer, deadline)?,
+            None => lanes.wait(wait, place, *peer, deadline)?,
         };
         Ok(lanes.message(place, found))
     }
@@ -202,6 +202,21 @@ impl Lanes {
             }
         }
         Ok(None)
+    }
+
+    /// The same; where that is how waits go, looks some times before this is a wait. What is found stays in
+    /// registers here: to hand it through [`Wait::until`] takes as long as half the way of a short message.
+    #[inline(always)]
+    fn find_or_look(&mut self, wait: &mut Wait) -> Result<Option<Found>> {
+        let found = self.find()?;
+        if found.is_some() || !wait.looks() {
+            return Ok(found);
+        }
+        let found = look_some_times(&mut || self.find())?;
+        if found.is_some() {
+            wait.remember(Duration::ZERO);
+        }
+        Ok(found)
     }
 
     #[inline(always)]
@@ -249,10 +264,15 @@ impl Lanes {
     }
 
     #[cold]
-    fn wait(&mut self, wait: &mut Wait, peer: Peer, deadline: Option<Instant>) -> Result<Found> {
+    fn wait(
+        &mut self,
+        wait: &mut Wait,
+        place: &Place,
+        peer: Peer,
+        deadline: Option<Instant>,
+    ) -> Result<Found> {
         self.ring();
-        let memory = self.links[0].circle.memory.clone();
-        wait.until(RECEIVE, &memory, peer, deadline, || self.find())
+        wait.until(RECEIVE, place.memory(), peer, deadline, || self.find())
     }
 
     /// Wakes senders that went to sleep as the last message was dropped, and were not seen then, perhaps.

@@ -157,13 +157,27 @@ impl Wait {
         match self.waiting {
             Waiting::Busy => Duration::from_millis(1),
             Waiting::Sleep => Duration::ZERO,
-            Waiting::Adaptive if !has_processors() => Duration::ZERO,
-            Waiting::Adaptive if self.usual <= BUDGET || self.waits.is_multiple_of(TRIAL) => BUDGET,
+            Waiting::Adaptive if self.looks() => BUDGET,
+            Waiting::Adaptive if has_processors() && self.waits.is_multiple_of(TRIAL) => BUDGET,
             Waiting::Adaptive => Duration::ZERO,
         }
     }
 
-    fn remember(&mut self, took: Duration) {
+    /// Whether waits begin with looking, but for trials.
+    #[inline]
+    pub(crate) fn looks(&self) -> bool {
+        match self.waiting {
+            Waiting::Busy => true,
+            Waiting::Sleep => false,
+            Waiting::Adaptive => self.usual <= BUDGET && has_processors(),
+        }
+    }
+
+    /// Remembers how long a wait took.
+    pub(crate) fn remember(&mut self, took: Duration) {
+        if self.waiting != Waiting::Adaptive {
+            return;
+        }
         // One long wait among short ones is one long wait.
         let took = took.min(4 * BUDGET);
         self.usual = (self.usual * 7 + took) / 8;
@@ -224,7 +238,11 @@ fn look<T>(
     Ok(None)
 }
 
-fn look_some_times<T>(ready: &mut impl FnMut() -> Result<Option<T>>) -> Result<Option<T>> {
+/// Looks until something is found, or often enough that a look at the clock does not matter.
+#[inline(always)]
+pub(crate) fn look_some_times<T>(
+    ready: &mut impl FnMut() -> Result<Option<T>>,
+) -> Result<Option<T>> {
     for _ in 0..LOOKS {
         if let Some(found) = ready()? {
             return Ok(Some(found));
