@@ -1,5 +1,5 @@
-//! The pager's rows: contenders that time their own turns, by the wall's clock or by this thread's
-//! share of a processor, since their work sleeps, waits for disks, and runs on several threads.
+//! The rows of the pager and of messages: contenders that time their own turns, by the wall's clock or by
+//! this thread's share of a processor, since their work sleeps, waits for disks, and runs on several threads.
 //!
 //! As in [`crate::harness`], contenders take turns, another one begins each round, and a ratio is the
 //! median over the rounds of the ratio within a round. Aims are the most that a ratio may be; a row
@@ -11,13 +11,42 @@ use std::time::Instant;
 
 use crate::harness::{Spread, nanoseconds};
 
-/// Runs a turn, and returns nanoseconds for one operation.
-type Turn<'a> = Box<dyn FnMut() -> f64 + 'a>;
+/// Runs a turn.
+type Turn<'a> = Box<dyn FnMut() -> Figures + 'a>;
+
+/// What a turn finds.
+pub(crate) struct Figures {
+    /// Nanoseconds for one operation.
+    time: f64,
+    /// For each, where each was timed.
+    each: Vec<f64>,
+}
+
+impl From<f64> for Figures {
+    fn from(time: f64) -> Self {
+        Self { time, each: Vec::new() }
+    }
+}
+
+impl Figures {
+    /// Their time is the median.
+    pub(crate) fn of_each(mut each: Vec<f64>) -> Self {
+        Self { time: quantile(&mut each, 0.5), each }
+    }
+}
+
+/// Of what there is some of; reorders it.
+fn quantile(values: &mut [f64], part: f64) -> f64 {
+    let at = (part * (values.len() - 1) as f64).ceil() as usize;
+    *values.select_nth_unstable_by(at, f64::total_cmp).1
+}
 
 pub(crate) struct Measured {
     pub(crate) name: String,
     /// Nanoseconds for one operation.
     pub(crate) time: Spread,
+    /// How many nanoseconds 99 and 99.9 of a hundred do not exceed, of all rounds together.
+    pub(crate) tail: Option<[f64; 2]>,
     /// folio's time over this one's.
     pub(crate) ratio: Spread,
     /// What the ratio should not exceed.
@@ -37,6 +66,8 @@ impl Measured {
 pub(crate) struct Outcome {
     pub(crate) group: &'static str,
     pub(crate) name: String,
+    /// Bytes that an operation moves, where that is what counts.
+    pub(crate) bytes: Option<usize>,
     /// folio first.
     pub(crate) measured: Vec<Measured>,
 }
@@ -57,13 +88,24 @@ pub(crate) struct Contest {
 }
 
 impl Contest {
+    pub(crate) fn new(quick: bool, only: Option<String>) -> Self {
+        Self { quick, only, ..Self::default() }
+    }
+
     /// Whether a group has rows that were asked for: what it needs is made only then.
     pub(crate) fn wants(&self, group: &str) -> bool {
         self.only.as_ref().is_none_or(|only| only.contains(group) || group.contains(only.as_str()))
     }
 
+    /// Whether a row was asked for.
+    pub(crate) fn wants_row(&self, group: &str, name: &str) -> bool {
+        let title = format!("{group}: {name}");
+        self.only.as_ref().is_none_or(|only| title.contains(only.as_str()))
+    }
+
     pub(crate) fn row<'a>(&'a mut self, group: &'static str, name: impl Into<String>) -> Row<'a> {
-        Row { contest: self, group, name: name.into(), contenders: Vec::new(), rounds: 31 }
+        let (name, contenders) = (name.into(), Vec::new());
+        Row { contest: self, group, name, bytes: None, contenders, rounds: 31 }
     }
 
     /// Says that rows are left out, and why.
@@ -84,14 +126,20 @@ pub(crate) struct Row<'a> {
     contest: &'a mut Contest,
     group: &'static str,
     name: String,
+    bytes: Option<usize>,
     contenders: Vec<Contender<'a>>,
     rounds: usize,
 }
 
 impl<'a> Row<'a> {
     /// Adds one, folio first.
-    pub(crate) fn by(mut self, name: impl Into<String>, turn: impl FnMut() -> f64 + 'a) -> Self {
-        self.contenders.push(Contender { name: name.into(), aim: None, turn: Box::new(turn) });
+    pub(crate) fn by<F: Into<Figures>>(
+        mut self,
+        name: impl Into<String>,
+        mut turn: impl FnMut() -> F + 'a,
+    ) -> Self {
+        let turn = Box::new(move || turn().into());
+        self.contenders.push(Contender { name: name.into(), aim: None, turn });
         self
     }
 
@@ -103,34 +151,49 @@ impl<'a> Row<'a> {
         self
     }
 
+    /// Bytes that an operation moves.
+    pub(crate) fn bytes(mut self, count: usize) -> Self {
+        self.bytes = Some(count);
+        self
+    }
+
     pub(crate) fn rounds(mut self, rounds: usize) -> Self {
         self.rounds = rounds;
         self
     }
 
     pub(crate) fn run(mut self) {
-        let title = format!("{}: {}", self.group, self.name);
-        if self.contest.only.as_ref().is_some_and(|only| !title.contains(only.as_str())) {
+        if !self.contest.wants_row(self.group, &self.name) {
             return;
         }
+        let title = format!("{}: {}", self.group, self.name);
         let rounds = if self.contest.quick { self.rounds.min(3) } else { self.rounds };
         let count = self.contenders.len();
         let mut times = vec![Vec::with_capacity(rounds); count];
+        let mut all = vec![Vec::new(); count];
         for contender in &mut self.contenders {
             (contender.turn)();
         }
         for round in 0..rounds {
             for place in 0..count {
                 let place = (round + place) % count;
-                times[place].push((self.contenders[place].turn)());
+                let Figures { time, each } = (self.contenders[place].turn)();
+                times[place].push(time);
+                all[place].extend(each);
             }
         }
         let ratio = |others: &[f64]| {
             Spread::of(times[0].iter().zip(others).map(|(own, other)| own / other).collect())
         };
-        let measured = self.contenders.iter().zip(&times).map(|(contender, own)| Measured {
+        let tails = all.iter_mut().map(|all| {
+            let is_timed = !all.is_empty();
+            is_timed.then(|| [0.99, 0.999].map(|part| quantile(all, part)))
+        });
+        let measured = self.contenders.iter().zip(&times).zip(tails);
+        let measured = measured.map(|((contender, own), tail)| Measured {
             name: contender.name.clone(),
             time: Spread::of(own.clone()),
+            tail,
             ratio: ratio(own),
             aim: contender.aim,
         });
@@ -144,8 +207,8 @@ impl<'a> Row<'a> {
             line.push_str("; ");
         }
         eprintln!("{}", line.trim_end_matches("; "));
-        let (group, name) = (self.group, self.name);
-        self.contest.outcomes.push(Outcome { group, name, measured });
+        let Self { group, name, bytes, .. } = self;
+        self.contest.outcomes.push(Outcome { group, name, bytes, measured });
     }
 }
 

@@ -133,7 +133,7 @@ impl<'a> Row<'a> {
         let turn = self.harness.turn;
         let count = self.contenders.len();
         let runs: Vec<u64> =
-            self.contenders.iter_mut().map(|(_, work)| runs_for(work, turn)).collect();
+            self.contenders.iter_mut().map(|(_, work)| runs_for_work(work, turn)).collect();
         let mut times = vec![Vec::with_capacity(rounds); count];
         for round in 0..rounds {
             for place in 0..count {
@@ -161,12 +161,16 @@ impl<'a> Row<'a> {
     }
 }
 
-/// How many runs take about `turn` nanoseconds.
-fn runs_for(work: &mut Work<'_>, turn: f64) -> u64 {
+fn runs_for_work(work: &mut Work<'_>, turn: f64) -> u64 {
     work(1);
+    runs_for(|runs| time(work, runs), turn)
+}
+
+/// How many runs take about `turn` nanoseconds, where `time` says how long some take.
+pub(crate) fn runs_for(mut time: impl FnMut(u64) -> f64, turn: f64) -> u64 {
     let mut runs = 1;
     loop {
-        let taken = time(work, runs);
+        let taken = time(runs);
         if taken * 4.0 >= turn || runs >= 1 << 30 {
             return ((runs as f64 * turn / taken).round() as u64).max(1);
         }

@@ -4,28 +4,24 @@
 use std::fs;
 use std::process::Command;
 
-/// Keeps this thread on the last processor it may run on, and returns its number.
-pub(crate) fn pin() -> Option<usize> {
+/// The processors that this thread may run on.
+pub(crate) fn processors() -> Vec<usize> {
     // SAFETY: all zeros is a valid, empty set.
     let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };
     // SAFETY: the kernel writes a set of the size given.
     let found = unsafe { libc::sched_getaffinity(0, size_of_val(&set), &raw mut set) };
-    if found != 0 {
-        return None;
-    }
-    let number = |cpu: &usize| {
+    let has = |cpu: &usize| {
         // SAFETY: `cpu` lies within the set.
-        unsafe { libc::CPU_ISSET(*cpu, &set) }
+        found == 0 && unsafe { libc::CPU_ISSET(*cpu, &set) }
     };
-    let last = (0..libc::CPU_SETSIZE as usize).rfind(number)?;
-    // SAFETY: as above.
-    unsafe {
-        libc::CPU_ZERO(&mut set);
-        libc::CPU_SET(last, &mut set);
-    }
-    // SAFETY: the kernel reads a set of the size given.
-    let done = unsafe { libc::sched_setaffinity(0, size_of_val(&set), &raw const set) };
-    (done == 0).then_some(last)
+    (0..libc::CPU_SETSIZE as usize).filter(has).collect()
+}
+
+/// Keeps this thread on the last processor it may run on, and returns its number.
+pub(crate) fn pin() -> Option<usize> {
+    let last = *processors().last()?;
+    pin_to(last);
+    (processors() == [last]).then_some(last)
 }
 
 /// Keeps this thread on one processor; returns where it could run before.
@@ -77,10 +73,16 @@ pub(crate) fn rustc() -> String {
     text.unwrap_or_default().trim().to_owned()
 }
 
+/// Packages with their versions.
+pub(crate) fn versions(packages: &[&'static str]) -> Vec<(&'static str, String)> {
+    packages.iter().map(|name| (*name, version(name).to_owned())).collect()
+}
+
 /// The version of a package that this program was built with.
-pub(crate) fn version(package: &str) -> &'static str {
+fn version(package: &str) -> &'static str {
     let lock = include_str!("../Cargo.lock");
     let entry = format!("name = \"{package}\"\nversion = \"");
-    let (_, rest) = lock.split_once(&entry).expect("a dependency");
+    // Of several versions the last is the highest.
+    let (_, rest) = lock.rsplit_once(&entry).expect("a dependency");
     rest.split('"').next().expect("a version")
 }

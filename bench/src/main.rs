@@ -1,15 +1,16 @@
-//! folio against its peers, as ratios: libc's raw mmap, memmap2, mmap-rs, and pread and pwrite; and its
-//! pager against the kernel's, userfaultfd by hand, O_DIRECT reads and object_store.
+//! folio against its peers, as ratios: libc's raw mmap, memmap2, mmap-rs, and pread and pwrite; its
+//! pager against the kernel's, userfaultfd by hand, O_DIRECT reads and object_store; and its queue against a
+//! bare ring, iceoryx2, ipc-channel, shmem-ipc, pipes, sockets, message queues and System V memory.
 //!
 //! ```text
-//! cargo run --release                  the full run: tables, results.json and results-pager.json
+//! cargo run --release                  the full run: tables, results.json and results-*.json
 //! cargo run --release -- --quick       smaller and shorter, for CI: the table alone
-//! cargo run --release -- --markdown    the full run, and the table in ../docs/compare.md too
+//! cargo run --release -- --markdown    the full run, and the tables in ../docs/compare.md too
 //!     --json PATH    where the JSON goes
 //!     --dir DIR      where the files lie that are mapped; /dev/shm unless given
 //!     --disk DIR     where the pager's files lie, on a disk; target/pager unless given. They stay
 //!     --clean        removes them, and does nothing else
-//!     --pager        only the pager's rows; --mappings only the others
+//!     --pager        only the pager's rows; --messages, --mappings only these
 //!     --only TEXT    only rows whose title contains the text
 //! ```
 
@@ -18,6 +19,7 @@ mod contest;
 mod disk;
 mod harness;
 mod machine;
+mod messages;
 mod pick;
 mod raw;
 mod report;
@@ -31,7 +33,7 @@ use std::process::ExitCode;
 
 use contest::Contest;
 use harness::Harness;
-use report::Setting;
+use report::{Part, Setting};
 use scratch::Scratch;
 
 #[derive(Default)]
@@ -43,9 +45,12 @@ struct Options {
     disk: Option<PathBuf>,
     clean: bool,
     pager: bool,
+    messages: bool,
     mappings: bool,
     /// A file and a cgroup's list of processes: this process is the child.
     child: Option<(PathBuf, PathBuf)>,
+    /// What the other process of a pair has to know: this process is that.
+    peer: Option<String>,
     only: Option<String>,
 }
 
@@ -62,7 +67,9 @@ fn options() -> Result<Options, String> {
             "--disk" => options.disk = Some(value()?.into()),
             "--clean" => options.clean = true,
             "--pager" => options.pager = true,
+            "--messages" => options.messages = true,
             "--mappings" => options.mappings = true,
+            "--peer" => options.peer = Some(value()?),
             "--child" => {
                 let file = value()?.into();
                 let group = arguments.next().ok_or("--child needs two values")?;
@@ -72,12 +79,15 @@ fn options() -> Result<Options, String> {
             _ => {
                 return Err(format!(
                     "unknown: {argument}; there are --quick --markdown --json --dir --disk --clean \
-                     --pager --mappings --only"
+                     --pager --messages --mappings --only"
                 ));
             }
         }
     }
-    if options.markdown && (options.quick || options.pager || options.only.is_some()) {
+    if !(options.pager || options.messages || options.mappings) {
+        (options.pager, options.messages, options.mappings) = (true, true, true);
+    }
+    if options.markdown && (options.quick || options.only.is_some()) {
         return Err("--markdown takes a full run".into());
     }
     Ok(options)
@@ -104,21 +114,31 @@ fn run(options: Options) -> std::io::Result<()> {
     if let Some((file, group)) = &options.child {
         return child::run(file, group);
     }
+    if let Some(part) = &options.peer {
+        return messages::peer::run(part);
+    }
     let disk = disk::directory(options.disk.as_deref());
     if options.clean {
         return disk::clean(&disk);
     }
-    if !options.mappings {
-        // Before this thread is pinned: the pager's rows use all processors.
-        pager(&options, &disk)?;
-    }
-    if options.pager {
-        return Ok(());
-    }
     let document = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/compare.md");
     if options.markdown {
-        report::check(&document)?;
+        [Part::Mappings, Part::Messages].into_iter().try_for_each(|part| part.check(&document))?;
     }
+    // The mappings last: their rows keep this thread on a processor, and the others use all.
+    if options.pager {
+        pager(&options, &disk)?;
+    }
+    if options.messages {
+        between_processes(&options, &document)?;
+    }
+    if options.mappings {
+        mappings(options, &document)?;
+    }
+    Ok(())
+}
+
+fn mappings(options: Options, document: &Path) -> std::io::Result<()> {
     let dir = options.dir.unwrap_or_else(|| {
         let memory = PathBuf::from("/dev/shm");
         if memory.is_dir() { memory } else { std::env::temp_dir() }
@@ -137,52 +157,75 @@ fn run(options: Options) -> std::io::Result<()> {
     rows::word::rows(&mut harness);
     rows::grow::rows(&mut harness, &dir, len);
 
-    let versions = ["folio", "memmap2", "mmap-rs", "libc"];
     let setting = Setting {
         command: command(),
         machine,
         rustc: machine::rustc(),
-        versions: versions.map(|name| (name, machine::version(name).to_owned())).to_vec(),
+        versions: machine::versions(&["folio", "memmap2", "mmap-rs", "libc"]),
         pinned,
         rounds,
         file_system: dir.display().to_string(),
     };
     print!("{}", report::text(&setting, &harness.outcomes));
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     let full = !options.quick && options.only.is_none();
-    if let Some(path) = options.json.or(full.then(|| here.join("results.json"))) {
+    if let Some(path) = options.json.or_else(|| results(full, "results.json")) {
         fs::write(path, report::json(&setting, &harness.outcomes))?;
     }
     if options.markdown {
-        report::update(&document, &setting, &harness.outcomes)?;
+        Part::Mappings.update(document, &report::markdown(&setting, &harness.outcomes))?;
+    }
+    Ok(())
+}
+
+fn between_processes(options: &Options, document: &Path) -> std::io::Result<()> {
+    let mut contest = Contest::new(options.quick, options.only.clone());
+    rows::messages::rows(&mut contest);
+    let peers = ["folio", "iceoryx2", "ipc-channel", "shmem-ipc"];
+    let setting = contest_setting(&peers, Path::new("memory"));
+    println!("{}\n{}", setting.machine, report::contest_text(&contest));
+    let full = !options.quick && options.only.is_none();
+    if let Some(path) = results(full, "results-messages.json") {
+        fs::write(path, report::contest_json(&setting, &contest))?;
+    }
+    if options.markdown {
+        Part::Messages.update(document, &report::contest_markdown(&setting, &contest))?;
     }
     Ok(())
 }
 
 fn pager(options: &Options, disk: &Path) -> std::io::Result<()> {
-    let mut contest = Contest::default();
-    (contest.quick, contest.only) = (options.quick, options.only.clone());
+    let mut contest = Contest::new(options.quick, options.only.clone());
     rows::pager_fault::rows(&mut contest);
     rows::pager_evict::rows(&mut contest);
     rows::pager_random::rows(&mut contest, disk)?;
     rows::pager_scan::rows(&mut contest, disk)?;
     rows::pager_object::rows(&mut contest, disk)?;
     rows::pager_policy::rows(&mut contest);
-    let setting = Setting {
+    let setting = contest_setting(&[], disk);
+    println!("{}\n{}", setting.machine, report::contest_text(&contest));
+    let full = !options.quick && options.only.is_none();
+    if let Some(path) = results(full, "results-pager.json") {
+        fs::write(path, report::contest_json(&setting, &contest))?;
+    }
+    Ok(())
+}
+
+/// The setting of rows whose contenders time themselves.
+fn contest_setting(packages: &[&'static str], file_system: &Path) -> Setting {
+    Setting {
         command: command(),
         machine: machine::line(),
         rustc: machine::rustc(),
-        versions: Vec::new(),
+        versions: machine::versions(packages),
         pinned: None,
         rounds: 0,
-        file_system: disk.display().to_string(),
-    };
-    println!("{}\n{}", setting.machine, report::pager_text(&contest));
-    if !options.quick && options.only.is_none() {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("results-pager.json");
-        fs::write(path, report::pager_json(&setting, &contest))?;
+        file_system: file_system.display().to_string(),
     }
-    Ok(())
+}
+
+/// Where the results of a full run go.
+fn results(full: bool, name: &str) -> Option<PathBuf> {
+    full.then(|| Path::new(env!("CARGO_MANIFEST_DIR")).join(name))
 }
 
 fn command() -> String {

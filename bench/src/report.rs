@@ -5,11 +5,15 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use crate::contest::Contest;
+use crate::contest::{self, Contest};
 use crate::harness::{Contender, Outcome, Spread, nanoseconds};
 
-const BEGIN: &str = "<!-- measured: begin -->";
-const END: &str = "<!-- measured: end -->";
+/// A part of the document that a run writes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Part {
+    Mappings,
+    Messages,
+}
 
 /// How and where it was measured.
 pub(crate) struct Setting {
@@ -28,6 +32,18 @@ impl Setting {
         versions.collect::<Vec<_>>().join(", ")
     }
 
+    fn markdown(&self) -> String {
+        let Self { command, rustc, machine, .. } = self;
+        format!("    {command}\n\n{}; {rustc}. {machine}.\n", self.versions())
+    }
+
+    fn versions_json(&self) -> String {
+        let versions = self.versions.iter();
+        let versions =
+            versions.map(|(name, version)| format!("{}: {}", quoted(name), quoted(version)));
+        format!("{{{}}}", versions.collect::<Vec<_>>().join(", "))
+    }
+
     fn pinned(&self) -> String {
         self.pinned.map_or_else(|| "not pinned".into(), |cpu| format!("pinned to processor {cpu}"))
     }
@@ -36,6 +52,11 @@ impl Setting {
 fn ratio(spread: Spread) -> String {
     let Spread { low, median, high } = spread;
     format!("{median:.2} ({low:.2}–{high:.2})")
+}
+
+/// As JSON.
+fn spread(Spread { low, median, high }: Spread) -> String {
+    format!("{{\"q1\": {low:.4}, \"median\": {median:.4}, \"q3\": {high:.4}}}")
 }
 
 fn cells(outcome: &Outcome) -> Vec<String> {
@@ -91,9 +112,6 @@ pub(crate) fn text(setting: &Setting, outcomes: &[Outcome]) -> String {
 
 /// One object: the setting, and a row for each outcome. Times in nanoseconds.
 pub(crate) fn json(setting: &Setting, outcomes: &[Outcome]) -> String {
-    let spread = |Spread { low, median, high }| {
-        format!("{{\"q1\": {low:.4}, \"median\": {median:.4}, \"q3\": {high:.4}}}")
-    };
     let mut out = String::from("{\n");
     for (key, value) in [
         ("command", &setting.command),
@@ -106,10 +124,7 @@ pub(crate) fn json(setting: &Setting, outcomes: &[Outcome]) -> String {
     let _ = writeln!(out, "  \"rounds\": {},", setting.rounds);
     let pinned = setting.pinned.map_or_else(|| "null".into(), |cpu| cpu.to_string());
     let _ = writeln!(out, "  \"pinned_to_processor\": {pinned},");
-    let versions = setting.versions.iter();
-    let versions: Vec<_> =
-        versions.map(|(name, version)| format!("{}: {}", quoted(name), quoted(version))).collect();
-    let _ = writeln!(out, "  \"versions\": {{{}}},\n  \"rows\": [", versions.join(", "));
+    let _ = writeln!(out, "  \"versions\": {},\n  \"rows\": [", setting.versions_json());
     for (at, outcome) in outcomes.iter().enumerate() {
         let (group, name) = (quoted(outcome.group), quoted(&outcome.name));
         let _ = writeln!(out, "    {{\n      \"group\": {group},\n      \"row\": {name},");
@@ -129,8 +144,23 @@ pub(crate) fn json(setting: &Setting, outcomes: &[Outcome]) -> String {
     out
 }
 
-/// The pager's rows, a line for each peer, and the policies' hit ratios.
-pub(crate) fn pager_text(contest: &Contest) -> String {
+/// What stands behind a contender's time: its tail or its rate, where that is known.
+fn besides(outcome: &contest::Outcome, measured: &contest::Measured) -> Option<String> {
+    let rate = outcome.bytes.map(|bytes| rate(bytes, measured.time.median));
+    let tail = measured.tail.map(|tail| tail.map(nanoseconds).join(", "));
+    tail.or(rate)
+}
+
+/// Messages or bytes a second, at so many nanoseconds for each message of some bytes.
+fn rate(bytes: usize, time: f64) -> String {
+    match bytes {
+        ..1024 => format!("{:.2} M/s", 1e3 / time),
+        _ => format!("{:.2} GB/s", bytes as f64 / time),
+    }
+}
+
+/// The rows, a line for each peer, and the policies' hit ratios.
+pub(crate) fn contest_text(contest: &Contest) -> String {
     let mut out = String::new();
     let mut group = "";
     for outcome in &contest.outcomes {
@@ -139,17 +169,21 @@ pub(crate) fn pager_text(contest: &Contest) -> String {
             let _ = writeln!(out, "\n{group}");
         }
         let own = &outcome.measured[0];
-        let _ = writeln!(out, "  {}: {} {}", outcome.name, own.name, nanoseconds(own.time.median));
+        let _ = write!(out, "  {}: {} {}", outcome.name, own.name, nanoseconds(own.time.median));
+        let more = besides(outcome, own).map_or_else(String::new, |more| format!("   {more}"));
+        let _ = writeln!(out, "{more}");
         for peer in &outcome.measured[1..] {
             let aim = peer.aim.map_or_else(String::new, |aim| format!("at most {aim:.2}: "));
-            let _ = writeln!(
-                out,
-                "    {:<44} {:>9}   {:<22} {aim}{}",
+            let more =
+                besides(outcome, peer).map_or_else(String::new, |more| format!("{more:<20} "));
+            let line = format!(
+                "    {:<44} {:>9}   {more}{:<22} {aim}{}",
                 peer.name,
                 nanoseconds(peer.time.median),
                 ratio(peer.ratio),
                 peer.verdict()
             );
+            let _ = writeln!(out, "{}", line.trim_end());
         }
     }
     for (at, hits) in contest.hits.iter().enumerate() {
@@ -168,11 +202,8 @@ pub(crate) fn pager_text(contest: &Contest) -> String {
     out
 }
 
-/// The pager's rows as one object. Times in nanoseconds.
-pub(crate) fn pager_json(setting: &Setting, contest: &Contest) -> String {
-    let spread = |Spread { low, median, high }| {
-        format!("{{\"q1\": {low:.4}, \"median\": {median:.4}, \"q3\": {high:.4}}}")
-    };
+/// The rows as one object. Times in nanoseconds.
+pub(crate) fn contest_json(setting: &Setting, contest: &Contest) -> String {
     let mut rows = Vec::new();
     for outcome in &contest.outcomes {
         let by = outcome.measured.iter().enumerate().map(|(at, measured)| {
@@ -181,6 +212,9 @@ pub(crate) fn pager_json(setting: &Setting, contest: &Contest) -> String {
                 quoted(&measured.name),
                 spread(measured.time)
             );
+            if let Some([p99, p999]) = measured.tail {
+                let _ = write!(line, ", \"p99\": {p99:.0}, \"p99.9\": {p999:.0}");
+            }
             if at > 0 {
                 let _ = write!(line, ", \"folio_over_it\": {}", spread(measured.ratio));
             }
@@ -191,8 +225,10 @@ pub(crate) fn pager_json(setting: &Setting, contest: &Contest) -> String {
         });
         let by = by.collect::<Vec<_>>().join(",\n");
         let (group, name) = (quoted(outcome.group), quoted(&outcome.name));
+        let bytes = outcome.bytes.map(|bytes| format!("      \"bytes\": {bytes},\n"));
         rows.push(format!(
-            "    {{\n      \"group\": {group},\n      \"row\": {name},\n{by}\n    }}"
+            "    {{\n      \"group\": {group},\n      \"row\": {name},\n{}{by}\n    }}",
+            bytes.unwrap_or_default()
         ));
     }
     let policies = contest.hits.iter().map(|hits| {
@@ -205,49 +241,65 @@ pub(crate) fn pager_json(setting: &Setting, contest: &Contest) -> String {
         let by = by.collect::<Vec<_>>().join(", ");
         format!("    {{\"trace\": {}, {by}}}", quoted(&hits.trace))
     });
-    let policies: Vec<String> = policies.collect();
-    format!(
-        "{{\n  \"command\": {},\n  \"machine\": {},\n  \"rustc\": {},\n  \"rows\": [\n{}\n  ],\n  \
-         \"hits_in_percent\": [\n{}\n  ]\n}}\n",
-        quoted(&setting.command),
-        quoted(&setting.machine),
-        quoted(&setting.rustc),
-        rows.join(",\n"),
-        policies.join(",\n")
-    )
+    let skipped = contest.skipped.iter().map(|line| format!("    {}", quoted(line)));
+    let lists =
+        [("rows", rows), ("hits_in_percent", policies.collect()), ("skipped", skipped.collect())];
+    let mut out = String::from("{\n");
+    let fields =
+        [("command", &setting.command), ("machine", &setting.machine), ("rustc", &setting.rustc)];
+    for (key, value) in fields {
+        let _ = writeln!(out, "  {}: {},", quoted(key), quoted(value));
+    }
+    let _ = write!(out, "  \"versions\": {}", setting.versions_json());
+    for (key, items) in lists.iter().filter(|(_, items)| !items.is_empty()) {
+        let _ = write!(out, ",\n  {}: [\n{}\n  ]", quoted(key), items.join(",\n"));
+    }
+    out + "\n}\n"
 }
 
 fn quoted(text: &str) -> String {
     format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
-/// Whether [`update`] will find its place: to be asked before minutes are spent.
-pub(crate) fn check(document: &Path) -> io::Result<()> {
-    parts(document).map(drop)
+impl Part {
+    /// The marks before and after it.
+    fn marks(self) -> [String; 2] {
+        let name = match self {
+            Self::Mappings => "measured",
+            Self::Messages => "messages",
+        };
+        ["begin", "end"].map(|end| format!("<!-- {name}: {end} -->"))
+    }
+
+    /// Whether [`update`](Self::update) will find its place: to be asked before minutes are spent.
+    pub(crate) fn check(self, document: &Path) -> io::Result<()> {
+        self.around(document).map(drop)
+    }
+
+    /// Replaces what stands between the marks in a document.
+    pub(crate) fn update(self, document: &Path, markdown: &str) -> io::Result<()> {
+        let (before, after) = self.around(document)?;
+        let [begin, end] = self.marks();
+        fs::write(document, format!("{before}{begin}\n{markdown}{end}{after}"))
+    }
+
+    /// What stands before the first mark and after the second.
+    fn around(self, document: &Path) -> io::Result<(String, String)> {
+        let fail = |reason: &dyn std::fmt::Display| {
+            io::Error::other(format!("{}: {reason}", document.display()))
+        };
+        let [begin, end] = self.marks();
+        let text = fs::read_to_string(document).map_err(|error| fail(&error))?;
+        let around = text.split_once(&begin).and_then(|(before, rest)| {
+            let (_, after) = rest.split_once(&end)?;
+            Some((before.to_owned(), after.to_owned()))
+        });
+        around.ok_or_else(|| fail(&format!("lacks the marks {begin} and {end}")))
+    }
 }
 
-/// Replaces what stands between the two marks in a document.
-pub(crate) fn update(document: &Path, setting: &Setting, outcomes: &[Outcome]) -> io::Result<()> {
-    let (before, after) = parts(document)?;
-    fs::write(document, format!("{before}{BEGIN}\n{}{END}{after}", markdown(setting, outcomes)))
-}
-
-/// What stands before the first mark and after the second.
-fn parts(document: &Path) -> io::Result<(String, String)> {
-    let fail = |reason: &dyn std::fmt::Display| {
-        io::Error::other(format!("{}: {reason}", document.display()))
-    };
-    let text = fs::read_to_string(document).map_err(|error| fail(&error))?;
-    let marks = text.split_once(BEGIN).and_then(|(before, rest)| {
-        let (_, after) = rest.split_once(END)?;
-        Some((before.to_owned(), after.to_owned()))
-    });
-    marks.ok_or_else(|| fail(&format!("lacks the marks {BEGIN} and {END}")))
-}
-
-fn markdown(setting: &Setting, outcomes: &[Outcome]) -> String {
-    let mut out = format!("    {}\n\n", setting.command);
-    let _ = writeln!(out, "{}; {}. {}.", setting.versions(), setting.rustc, setting.machine);
+pub(crate) fn markdown(setting: &Setting, outcomes: &[Outcome]) -> String {
+    let mut out = setting.markdown();
     let _ = writeln!(
         out,
         "Files on {}; {}; at most {} rounds.",
@@ -263,6 +315,32 @@ fn markdown(setting: &Setting, outcomes: &[Outcome]) -> String {
             let _ = writeln!(out, "|{}", " --- |".repeat(heads.len()));
         }
         let _ = writeln!(out, "| {} |", cells(outcome).join(" | "));
+    }
+    out
+}
+
+/// A table for each row whose contenders time themselves.
+pub(crate) fn contest_markdown(setting: &Setting, contest: &Contest) -> String {
+    let mut out = setting.markdown();
+    for outcome in &contest.outcomes {
+        let more = match outcome.measured[0].tail {
+            Some(_) => "99 %, 99.9 %",
+            None => "rate",
+        };
+        let (group, name) = (outcome.group, &outcome.name);
+        let _ = writeln!(out, "\n| {group}: {name} | time | {more} | folio's over it | aim |");
+        let _ = writeln!(out, "|{}", " --- |".repeat(5));
+        for (at, measured) in outcome.measured.iter().enumerate() {
+            let ratio = if at == 0 { "–".to_owned() } else { ratio(measured.ratio) };
+            let aim = measured.aim.map(|aim| format!("at most {aim:.2}: {}", measured.verdict()));
+            let more = besides(outcome, measured).unwrap_or_else(|| "–".into());
+            let time = nanoseconds(measured.time.median);
+            let aim = aim.unwrap_or_default();
+            let _ = writeln!(out, "| {} | {time} | {more} | {ratio} | {aim} |", measured.name);
+        }
+    }
+    for line in &contest.skipped {
+        let _ = writeln!(out, "\n{line}");
     }
     out
 }
