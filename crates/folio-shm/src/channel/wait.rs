@@ -3,8 +3,9 @@
 //!
 //! To look again and again is faster than to sleep and be woken, if what is waited for comes within about the
 //! time that a wake-up takes; if not, it takes the processor from whoever is to bring it. So the wait
-//! remembers how long the last ones took, and looks only where they were short; now and then it tries
-//! again whether they still are not. On one processor it never looks twice.
+//! remembers how long it looked until it found something, and looks only where that was short; now and then
+//! it tries again whether it still is not. How long sleeps take says nothing: they are short, too, where both
+//! sides share a processor, and looking keeps the other from its work. On one processor it never looks twice.
 //!
 //! Who has the segment read-only cannot say that it sleeps, and looks around every millisecond.
 
@@ -21,6 +22,9 @@ use crate::watch::{Then, Watched};
 
 /// How long to look before sleeping: a few times what a wake-up takes.
 const BUDGET: Duration = Duration::from_micros(50);
+
+/// How long looking counts that found nothing.
+const IN_VAIN: Duration = Duration::from_micros(200);
 
 /// Looks between two looks at the clock.
 const LOOKS: u32 = 64;
@@ -63,7 +67,7 @@ pub(crate) struct Wait {
     pub(crate) waiting: Waiting,
     /// Whether an end of the other side is waited through.
     pub(crate) is_following: bool,
-    /// How long waits took, of late.
+    /// How long looking took, of late.
     usual: Duration,
     waits: u32,
     watched: Option<(Mark, Option<Watched>)>,
@@ -89,22 +93,24 @@ impl Wait {
             self.remember(Duration::ZERO);
             return Ok(found);
         }
-        let began = Instant::now();
+        let mut looks = !budget.is_zero();
         let bell = memory.bell(peer.bell);
         let is_onlooker = memory.is_read_only();
         loop {
-            if !budget.is_zero()
-                && let Some(found) = look(began + budget, deadline, &mut ready)?
-            {
-                self.remember(began.elapsed());
-                return Ok(found);
+            if looks {
+                let began = Instant::now();
+                if let Some(found) = look(began + budget, deadline, &mut ready)? {
+                    self.remember(began.elapsed());
+                    return Ok(found);
+                }
+                self.remember(IN_VAIN);
+                looks = self.waiting == Waiting::Busy;
             }
             let number = if is_onlooker { 0 } else { bell.prepare() };
             let holder = peer.places.holder(memory);
             let has_died = self.has_died(holder, memory, peer);
             // After the look at who is there: what it did before it went is found.
             if let Some(found) = ready()? {
-                self.remember(began.elapsed());
                 return Ok(found);
             }
             // Who has died may have closed it before that: a dead process's place changes no more.
@@ -126,8 +132,8 @@ impl Wait {
                 }
                 _ => {}
             }
-            let now = Instant::now();
-            if deadline.is_some_and(|deadline| now >= deadline) {
+            // The clock takes as long as much of this, so it is read where there is a time to wait for.
+            if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
                 return fail(ErrorKind::TimedOut, "the deadline has passed".into());
             }
             memory.segment().whole(operation)?;
@@ -135,7 +141,7 @@ impl Wait {
                 continue;
             }
             if is_onlooker {
-                let left = deadline.map(|deadline| deadline.saturating_duration_since(now));
+                let left = deadline.map(|end| end.saturating_duration_since(Instant::now()));
                 std::thread::sleep(left.map_or(ROUND, |left| left.min(ROUND)));
                 continue;
             }
@@ -146,7 +152,8 @@ impl Wait {
                 // Who comes to take the place may die between taking it and ringing.
                 _ => Some(LONG),
             };
-            let end = [deadline, most.map(|most| now + most)].into_iter().flatten().min();
+            let end =
+                [deadline, most.map(|most| Instant::now() + most)].into_iter().flatten().min();
             // A death rings, too.
             sleep(bell.number, number, None, end);
         }
@@ -173,13 +180,12 @@ impl Wait {
         }
     }
 
-    /// Remembers how long a wait took.
+    /// Remembers how long looking took.
     pub(crate) fn remember(&mut self, took: Duration) {
         if self.waiting != Waiting::Adaptive {
             return;
         }
-        // One long wait among short ones is one long wait.
-        let took = took.min(4 * BUDGET);
+        // One in vain among others is one in vain.
         self.usual = (self.usual * 7 + took) / 8;
     }
 
