@@ -75,7 +75,7 @@ impl Pair {
             Peer::start(way, payload, cpus.map(|[_, peers]| peers), &made).map_err(failed)?;
         let cpu = cpus.map(|[ours, _]| ours);
         let mut pair = Self { way, transport: made.transport, peer, cpu, turn, count: None };
-        if way.is_memory() {
+        if way.is_circle() {
             pair.pinned(|pair| pair.lap(payload));
         }
         Ok(pair)

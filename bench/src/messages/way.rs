@@ -74,12 +74,13 @@ impl Way {
         NAMES[self.number()].1
     }
 
-    /// Whether messages lie in memory that both sides have mapped.
-    pub(crate) fn is_memory(self) -> bool {
+    /// Whether messages go around a circle that both sides have mapped.
+    pub(crate) fn is_circle(self) -> bool {
         match self {
             Self::System(way) => way == System::SysV,
-            Self::IpcChannel => false,
-            _ => true,
+            // iceoryx2 uses the same few samples again and again, unless many are on their way.
+            Self::Iceoryx2 { .. } | Self::IpcChannel => false,
+            Self::Folio(_) | Self::Ring(_) | Self::ShmemIpc { .. } => true,
         }
     }
 

@@ -158,6 +158,8 @@ fn one_way(contest: &mut Contest) {
         let ways = [
             (FOLIO_BUSY, None),
             (RING, None),
+            // What can be woken has a fence in each message.
+            (RING_BOTH, None),
             (ICEORYX2, aim(64, 0.1)),
             (SHMEM_IPC, None),
             (PIPE, aim(1 << 20, 0.2)),
