@@ -4,7 +4,7 @@ mod common;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use common::{Name, content, number, rounds, soon, started};
@@ -300,4 +300,20 @@ fn senders_and_receivers_that_are_killed_at_any_moment_lose_and_double_nothing()
     let _receivers: Vec<_> = (0..4).map(|_| queue.receiver().unwrap()).collect();
     assert_eq!(common::bytes_of(&name), bytes);
     common::no_dead_are_watched();
+}
+
+#[test]
+fn a_thread_that_leaves_its_place_does_not_leave_another_threads() {
+    let queue = small().memfd("taken in turns").unwrap();
+    let holders = AtomicU32::new(0);
+    let take_turns = || {
+        for _ in 0..rounds(20_000) {
+            let Ok(sender) = queue.sender() else { continue };
+            assert_eq!(holders.fetch_add(1, Relaxed), 0, "two have the one place");
+            assert_eq!(queue.stat().senders, [std::process::id()], "it has been left for the next");
+            holders.fetch_sub(1, Relaxed);
+            drop(sender);
+        }
+    };
+    std::thread::scope(|scope| (0..3).for_each(|_| drop(scope.spawn(take_turns))));
 }

@@ -129,6 +129,8 @@ pub(crate) struct Place {
     memory: Arc<Memory>,
     at: usize,
     mark: Mark,
+    /// Whether it may be somebody else's by now, of this process too.
+    is_left: bool,
 }
 
 impl Place {
@@ -143,7 +145,7 @@ impl Place {
                 return Err(now);
             }
             match word.compare_exchange(now.0, mark.0, Ordering::AcqRel, Ordering::Acquire) {
-                Ok(_) => return Ok(Self { memory: memory.clone(), at, mark }),
+                Ok(_) => return Ok(Self { memory: memory.clone(), at, mark, is_left: false }),
                 Err(other) => now = Mark(other),
             }
         }
@@ -172,8 +174,8 @@ impl Place {
     }
 
     /// Leaves it in order; so does dropping it.
-    pub(crate) fn leave(&self) {
-        if self.is_here() {
+    pub(crate) fn leave(&mut self) {
+        if !std::mem::replace(&mut self.is_left, true) && self.is_here() {
             let word = self.memory.word64(self.at);
             let (from, to) = (self.mark.0, LEFT.0);
             let _ = word.compare_exchange(from, to, Ordering::AcqRel, Ordering::Relaxed);

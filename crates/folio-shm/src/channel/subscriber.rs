@@ -232,7 +232,7 @@ impl Lane {
 
 impl Drop for Subscriber {
     fn drop(&mut self) {
-        if let Some(place) = &self.place {
+        if let Some(place) = &mut self.place {
             place.leave();
             self.ring();
         }
