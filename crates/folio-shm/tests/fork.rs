@@ -7,10 +7,11 @@ mod common;
 mod forked;
 
 use std::fs::File;
+use std::os::fd::AsFd;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use common::{Name, content, soon, started};
+use common::{Name, content, gets_ready, soon, started};
 use folio_shm::{
     Broadcast, Error, ErrorKind, Journal, LockError, Mutex, Queue, Segment, Start, Waiting,
 };
@@ -105,10 +106,48 @@ fn a_descriptor_to_poll_and_its_thread_stay_the_parents() {
     }));
     receiver.ready_fd().unwrap();
     sender.send(b"a message").unwrap();
-    let fd = receiver.ready_fd().unwrap();
-    let mut fds = [rustix::event::PollFd::new(&fd, rustix::event::PollFlags::IN)];
-    let seconds = rustix::event::Timespec { tv_sec: 20, tv_nsec: 0 };
-    assert_eq!(rustix::event::poll(&mut fds, Some(&seconds)).unwrap(), 1);
+    assert!(gets_ready(receiver.ready_fd().unwrap(), 20_000));
+}
+
+#[test]
+fn a_child_that_looks_on_reads_and_polls_for_itself() {
+    let options = Broadcast::options().create().longest(100).bytes(1024);
+    let options = options.segment(|segment| segment.seals(folio_shm::Seals::FUTURE_WRITE));
+    let broadcast = options.memfd("looked at").unwrap();
+    let mut publisher = broadcast.publisher().unwrap();
+    let fd = broadcast.as_fd().try_clone_to_owned().unwrap();
+    let onlooker = Broadcast::options().segment(|segment| segment.read_only()).fd(fd).unwrap();
+    let mut subscriber = onlooker.subscriber().unwrap();
+    subscriber.ready_fd().unwrap();
+    publisher.send(b"a message").unwrap();
+    let ready = subscriber.ready_fd().unwrap().try_clone_to_owned().unwrap();
+    assert!(gets_ready(ready.as_fd(), 20_000));
+    let is_next = |subscriber: &mut folio_shm::Subscriber, expected: &[u8]| {
+        let mut message = Vec::new();
+        subscriber.try_recv(&mut message).unwrap() == Some(0) && message == expected
+    };
+    drop(publisher);
+    assert!(forked(|| {
+        // SAFETY: this is the child, which ends.
+        let mut subscriber = unsafe { copy(&subscriber) };
+        let mut publisher = broadcast.publisher().unwrap();
+        let is_first = is_next(&mut subscriber, b"a message");
+        let is_idle = !gets_ready(subscriber.ready_fd().unwrap(), 20);
+        publisher.send(b"another").unwrap();
+        let is_ready = gets_ready(subscriber.ready_fd().unwrap(), 20_000);
+        let is_second = is_next(&mut subscriber, b"another");
+        std::thread::scope(|scope| {
+            let fd = subscriber.ready_fd().unwrap();
+            let poll = scope.spawn(move || gets_ready(fd, 20_000));
+            publisher.send(b"a third").unwrap();
+            is_first && is_idle && is_ready && is_second && poll.join().unwrap()
+        })
+    }));
+    // Nobody has taken from the parent what it was told.
+    assert!(gets_ready(ready.as_fd(), 0));
+    for expected in [&b"a message"[..], b"another", b"a third"] {
+        assert!(is_next(&mut subscriber, expected));
+    }
 }
 
 #[test]

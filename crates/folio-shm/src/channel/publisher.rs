@@ -150,7 +150,7 @@ impl Publisher {
                 })?
             }
         };
-        readiness.arm(goal);
+        readiness.arm(goal, self.wait.is_following);
         Ok(self.readiness.insert(readiness).fd())
     }
 

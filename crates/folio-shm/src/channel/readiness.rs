@@ -7,6 +7,8 @@
 //!    that the other side must have reached, if it is one.
 //! 2. The thread waits as that side would, until it is there, or nobody is who would bring it; it makes the
 //!    descriptor readable, and rests until it is armed again.
+//! 3. It ends before the side does: the segment is not in use any longer, and has no name any longer if that goes with
+//!    its last user.
 //!
 //! To wake twice costs more than to wake once: who waits for one channel alone is better off without.
 
@@ -14,7 +16,7 @@ use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::thread::{self, Thread};
+use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
 use rustix::event::{EventfdFlags, eventfd};
@@ -22,6 +24,7 @@ use rustix::event::{EventfdFlags, eventfd};
 use crate::channel::memory::Memory;
 use crate::channel::wait::{Peer, Wait, Waiting};
 use crate::error::{Error, ErrorKind, Result};
+use crate::mark::Mark;
 use crate::sleep::LONG;
 
 const POLL: &str = "poll";
@@ -30,7 +33,9 @@ const POLL: &str = "poll";
 #[derive(Debug)]
 pub(crate) struct Readiness {
     state: Arc<State>,
-    thread: Thread,
+    thread: Option<JoinHandle<()>>,
+    /// The process that has the thread.
+    home: Mark,
 }
 
 struct State {
@@ -40,6 +45,7 @@ struct State {
     is_ready: Box<dyn Fn(u64) -> bool + Send + Sync>,
     event: OwnedFd,
     goal: AtomicU64,
+    is_following: AtomicBool,
     is_armed: AtomicBool,
     is_over: AtomicBool,
 }
@@ -59,6 +65,7 @@ impl Readiness {
             is_ready: Box::new(is_ready),
             event,
             goal: AtomicU64::new(0),
+            is_following: AtomicBool::new(false),
             is_armed: AtomicBool::new(false),
             is_over: AtomicBool::new(false),
         });
@@ -71,21 +78,31 @@ impl Readiness {
             .map_err(|error| {
                 fail(rustix::io::Errno::from_io_error(&error).unwrap_or(rustix::io::Errno::AGAIN))
             })?;
-        Ok(Self { state, thread: thread.thread().clone() })
+        Ok(Self { state, thread: Some(thread), home: Mark::this_process() })
     }
 
-    /// From now on the descriptor gets readable when what is waited for is there, or is already.
-    pub(crate) fn arm(&self, goal: u64) {
+    /// Whether this is the process that has the thread, and not a forked child of that one, which has a descriptor of
+    /// its parent's.
+    pub(crate) fn is_here(&self) -> bool {
+        self.home == Mark::this_process()
+    }
+
+    /// From now on the descriptor gets readable when what is waited for is there, or is already. Where an end of the
+    /// other side is waited through, that alone does not make it so.
+    pub(crate) fn arm(&self, goal: u64, is_following: bool) {
         let state = &self.state;
         let mut count = [0; 8];
         let _ = rustix::io::read(&state.event, &mut count);
         state.goal.store(goal, Ordering::Relaxed);
+        state.is_following.store(is_following, Ordering::Relaxed);
         // The thread may be asleep with another goal.
         if (state.is_ready)(goal) {
             return state.tell();
         }
         state.is_armed.store(true, Ordering::Release);
-        self.thread.unpark();
+        if let Some(thread) = &self.thread {
+            thread.thread().unpark();
+        }
     }
 
     pub(crate) fn fd(&self) -> BorrowedFd<'_> {
@@ -95,8 +112,18 @@ impl Readiness {
 
 impl Drop for Readiness {
     fn drop(&mut self) {
+        let Some(thread) = self.thread.take() else { return };
+        if !self.is_here() {
+            // Not to be detached either: its memory may be another thread's in a child.
+            return std::mem::forget(thread);
+        }
         self.state.is_over.store(true, Ordering::Release);
-        self.thread.unpark();
+        thread.thread().unpark();
+        let State { memory, peer, .. } = &*self.state;
+        if !memory.is_read_only() {
+            memory.bell(peer.bell).wake_all();
+        }
+        let _ = thread.join();
     }
 }
 
@@ -111,9 +138,11 @@ impl State {
             }
             let is_ready = || {
                 let goal = self.goal.load(Ordering::Relaxed);
-                Ok((self.is_ready)(goal).then_some(()))
+                let is_over = self.is_over.load(Ordering::Acquire);
+                Ok((is_over || (self.is_ready)(goal)).then_some(()))
             };
-            // Not for ever: whom it is for may be gone.
+            wait.is_following = self.is_following.load(Ordering::Relaxed);
+            // Not for ever: whom it is for may wait through an end from now on.
             let end = Instant::now() + LONG;
             let waited = wait.until(POLL, &self.memory, self.peer, Some(end), is_ready);
             if waited.is_err_and(|error| error.kind() == ErrorKind::TimedOut) {

@@ -154,7 +154,7 @@ impl Receiver {
                 Readiness::new(memory, self.peer, move |_| links.iter().any(Link::is_filled))?
             }
         };
-        readiness.arm(0);
+        readiness.arm(0, self.wait.is_following);
         Ok(self.readiness.insert(readiness).fd())
     }
 

@@ -159,7 +159,7 @@ impl Sender {
                 })?
             }
         };
-        readiness.arm(goal);
+        readiness.arm(goal, self.wait.is_following);
         Ok(self.readiness.insert(readiness).fd())
     }
 

@@ -132,7 +132,8 @@ impl Subscriber {
     /// As there.
     pub fn ready_fd(&mut self) -> Result<BorrowedFd<'_>> {
         self.is_ours()?;
-        let readiness = match self.readiness.take() {
+        // Who only looks on in a forked child has a thread of its own there.
+        let readiness = match self.readiness.take().filter(Readiness::is_here) {
             Some(readiness) => readiness,
             None => {
                 let link = self.lane.link.clone();
@@ -142,7 +143,7 @@ impl Subscriber {
                 })?
             }
         };
-        readiness.arm(self.lane.reader.position());
+        readiness.arm(self.lane.reader.position(), self.wait.is_following);
         Ok(self.readiness.insert(readiness).fd())
     }
 

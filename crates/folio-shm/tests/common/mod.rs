@@ -2,12 +2,15 @@
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses a part")]
 
 use std::io::{BufRead, BufReader, Write};
+use std::os::fd::BorrowedFd;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 /// Names the part that a child runs.
 const PART: &str = "FOLIO_SHM_PART";
@@ -127,6 +130,12 @@ pub fn soon() -> Instant {
 /// How often something is tried: as often as the environment says, or else a few times.
 pub fn rounds(usual: u64) -> u64 {
     std::env::var("FOLIO_SHM_ROUNDS").map_or(usual, |rounds| rounds.parse().unwrap())
+}
+
+/// Whether a descriptor gets readable within so many milliseconds.
+pub fn gets_ready(fd: BorrowedFd<'_>, millis: i64) -> bool {
+    let time = Timespec { tv_sec: millis / 1000, tv_nsec: millis % 1000 * 1_000_000 };
+    poll(&mut [PollFd::new(&fd, PollFlags::IN)], Some(&time)).unwrap() > 0
 }
 
 /// A child that has said that it is where it should be.
