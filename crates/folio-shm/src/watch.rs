@@ -8,7 +8,8 @@
 //!    comes between its last look and its sleep. Or, where its own word may be changed by others, it has the
 //!    thread change it: to sleep on one word is cheaper.
 //!
-//! Invariant: a pidfd is open exactly as long as its entry is in the table.
+//! Invariant: a pidfd is open exactly as long as its entry is in the table, and what is to be done at a death is kept as
+//! long: a segment that it wakes others in is in use no longer than its watchers are.
 //!
 //! The words are in this process's own memory, where no peer can touch them. A forked child has neither
 //! thread nor watch of its parent's: it begins again with its own.
@@ -40,7 +41,7 @@ pub(crate) struct Watched {
     death: Arc<Death>,
 }
 
-/// What is to be done at a death.
+/// What is to be done at a death. It watches nobody.
 pub(crate) struct Then(pub(crate) Box<dyn Fn() + Send>);
 
 impl fmt::Debug for Then {
@@ -181,7 +182,9 @@ impl Office {
                 return;
             }
             for event in &events {
-                let Some(entry) = self.entries().remove(&event.data.u64()) else { continue };
+                // Locked until it is done: who is not watched any more has nothing here, and nobody waits for it.
+                let mut entries = self.entries();
+                let Some(entry) = entries.remove(&event.data.u64()) else { continue };
                 let _ = epoll::delete(&self.epoll, &entry.pidfd);
                 entry.death.0.store(1, Ordering::Release);
                 let _ = futex::wake(&entry.death.0, futex::Flags::PRIVATE, i32::MAX as u32);
@@ -202,6 +205,29 @@ mod tests {
     use std::time::{Duration, Instant};
 
     use super::*;
+
+    #[test]
+    fn what_is_done_at_a_death_is_over_when_nobody_watches_any_more() {
+        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        let owner = crate::owner::Owner::of(child.id()).unwrap();
+        let kept = Arc::new(());
+        let (begun, begins) = std::sync::mpsc::channel();
+        let then = {
+            let kept = kept.clone();
+            move || {
+                let _kept = &kept;
+                begun.send(()).unwrap();
+                // Long enough to be dropped meanwhile.
+                thread::sleep(Duration::from_millis(50));
+            }
+        };
+        let watched = Watched::and_then(Mark::of(owner), Some(Then(Box::new(then)))).unwrap();
+        child.kill().unwrap();
+        begins.recv_timeout(Duration::from_secs(20)).unwrap();
+        drop(watched);
+        assert_eq!(Arc::strong_count(&kept), 1, "a thread has it still");
+        child.wait().unwrap();
+    }
 
     #[test]
     fn a_death_sets_the_word_and_a_life_does_not() {
