@@ -30,6 +30,8 @@ struct Lane {
     head: AtomicU64,
     /// Bytes of the first message. With 8 some begin where others had their second word; with 16 there is padding.
     first: u32,
+    /// Bytes of each of the others.
+    others: u32,
 }
 
 impl Words for Lane {
@@ -41,14 +43,14 @@ impl Words for Lane {
 impl Lane {
     fn new(first: u32) -> Arc<Self> {
         let words = (0..SHAPE.size / 8).map(|_| AtomicU64::new(0)).collect();
-        Arc::new(Self { words, head: AtomicU64::new(0), first })
+        Arc::new(Self { words, head: AtomicU64::new(0), first, others: 16 })
     }
 
     /// Sends the messages of these numbers; how many were given up for them.
     fn send(&self, tail: &mut Tail, numbers: impl Iterator<Item = u64>) -> u64 {
         let mut lost = 0;
         for number in numbers {
-            let len = if number == 1 { self.first } else { 16 };
+            let len = if number == 1 { self.first } else { self.others };
             let room = discard::make_room(tail, &SHAPE, self, &self.head, len);
             let (slot, given_up) = room.expect("there is always room");
             lost += given_up;
@@ -124,6 +126,24 @@ fn of_two_receivers_one_takes_each() {
             assert_eq!(received.len() as u64 + lost, 3, "{received:?}");
         });
     }
+}
+
+/// A sender that comes round leaves a lane as full as it was.
+#[test]
+fn there_is_a_message_in_a_lane_that_is_never_empty() {
+    check(|| {
+        // It holds three of these.
+        let mut lane = Lane::new(8);
+        Arc::get_mut(&mut lane).expect("nobody else has it yet").others = 8;
+        let mut tail = Tail::find(&SHAPE, &*lane, &lane.head).unwrap();
+        lane.send(&mut tail, 1..=3);
+        let receiver = thread::spawn({
+            let lane = lane.clone();
+            move || discard::oldest(&SHAPE, &*lane, &lane.head).unwrap().is_some()
+        });
+        lane.send(&mut tail, 4..=5);
+        assert!(receiver.join().unwrap());
+    });
 }
 
 /// A sender that has made room and dies leaves what is there; the next one goes on behind it.

@@ -30,7 +30,8 @@ pub(crate) fn oldest(
         let found = Head::at(at).ok_or(Scribbled)?.peek(shape, words);
         // Who has seen what was written over the header sees the head that was moved before that.
         fence(Ordering::Acquire);
-        if found.is_ok() || head.load(Ordering::Relaxed) == at {
+        // Where there is nothing, it may have been taken, and there may be something further on.
+        if matches!(found, Ok(Some(_))) || head.load(Ordering::Relaxed) == at {
             return found;
         }
     }
