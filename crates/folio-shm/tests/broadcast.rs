@@ -106,6 +106,20 @@ fn a_slow_subscriber_is_told_how_many_it_lost() {
 }
 
 #[test]
+fn what_is_lost_before_the_first_message_is_counted_too() {
+    for before in [0, 1, 100] {
+        let broadcast = small().memfd("broadcast").unwrap();
+        let mut publisher = broadcast.publisher().unwrap();
+        (0..before).for_each(|number| publisher.send(&content(number)).unwrap());
+        let mut subscriber = broadcast.subscriber().unwrap();
+        (before..before + 100).for_each(|number| publisher.send(&content(number)).unwrap());
+        assert_eq!(subscriber.try_recv(&mut Vec::new()).unwrap(), None, "it was overtaken");
+        publisher.send(&content(before + 100)).unwrap();
+        assert_eq!(next(&mut subscriber), (before + 100, 100));
+    }
+}
+
+#[test]
 fn a_fast_publisher_and_its_subscribers_agree_on_what_was_lost() {
     let broadcast = small().memfd("broadcast").unwrap();
     let mut publisher = broadcast.publisher().unwrap();

@@ -77,6 +77,16 @@ fn record_at(
     if is_sound { Ok(Some((Slot::found(from, at, len), number))) } else { Err(Scribbled) }
 }
 
+/// The number of the message that is at a position, or will be: if that is the tail still.
+fn number_at(shape: &Shape, words: &impl Words, progress: Progress<'_>, at: u64) -> Option<u64> {
+    // It is that of the message there, or one more. Then the message is seen, as it came before.
+    let sent = load(progress.sent);
+    let record = record_at(shape, words, at).ok()?;
+    let number =
+        record.map_or(sent, |(_, low)| sent.wrapping_sub(sent.wrapping_sub(low) % NUMBERS));
+    (load(progress.tail) == at).then_some(number)
+}
+
 /// The writer's end.
 #[derive(Debug)]
 pub(crate) struct Writer {
@@ -175,7 +185,7 @@ impl Writer {
 #[derive(Debug)]
 pub(crate) struct Reader {
     at: u64,
-    /// The number of the next message, once one has been seen.
+    /// The number of the next message, if it was seen in time.
     next: Option<u64>,
 }
 
@@ -191,6 +201,8 @@ impl Reader {
     /// One that begins at the tail. Where it holds the writer back, `head` is its own, in the segment; it has
     /// said that it is there.
     pub(crate) fn begin(
+        shape: &Shape,
+        words: &impl Words,
         progress: Progress<'_>,
         head: Option<&AtomicU64>,
     ) -> Result<Self, Scribbled> {
@@ -201,10 +213,10 @@ impl Reader {
             at = load(progress.tail);
             head.store(at, Ordering::Release);
         }
-        match at.is_multiple_of(8) && at < 1 << 62 {
-            true => Ok(Self { at, next: None }),
-            false => Err(Scribbled),
+        if !at.is_multiple_of(8) || at >= 1 << 62 {
+            return Err(Scribbled);
         }
+        Ok(Self { at, next: number_at(shape, words, progress, at) })
     }
 
     /// The next message, if there is one, and it can be got hold of in a few turns. What is copied of it counts

@@ -24,7 +24,7 @@ fn a_reader_that_is_overtaken_at_every_look_gives_up_for_now() {
     let (intent, sent) = (AtomicU64::new(u64::MAX), AtomicU64::new(0));
     let progress = Progress { intent: &intent, tail: &circle.tail, sent: &sent };
     let shape = Shape { size: 64, longest: 16 };
-    let mut reader = Reader::begin(progress, None).unwrap();
+    let mut reader = Reader::begin(&shape, &circle, progress, None).unwrap();
     assert_eq!(reader.peek(&shape, &circle, progress), Ok(None));
     // When the enemy rests, there is nothing to be found.
     intent.store(0, Ordering::Relaxed);

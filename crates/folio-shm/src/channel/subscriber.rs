@@ -46,7 +46,7 @@ impl Subscriber {
         peer: Peer,
     ) -> Result<Self> {
         let word = head.map(|at| link.memory().word64(at));
-        let reader = Reader::begin(link.progress(), word);
+        let reader = Reader::begin(&link.shape, &link.circle, link.progress(), word);
         let reader = reader.map_err(|Scribbled| link.scribbled(RECEIVE))?;
         let lane = Lane { link, reader, head };
         Ok(Self { lane, place, wait: Wait::default(), peer, readiness: None })
