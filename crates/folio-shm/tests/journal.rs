@@ -373,6 +373,26 @@ fn a_file_that_an_enemy_made_is_refused_or_read_and_nothing_overflows() {
 }
 
 #[test]
+fn a_reader_begins_with_the_oldest_though_it_is_just_being_removed() {
+    let directory = Directory::new();
+    let mut appender = small().keep_bytes(1 << 14).append(&directory.0).unwrap();
+    appender.append(&content(0)).unwrap();
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let message = vec![0; appender.longest()];
+            while !stop.load(Relaxed) {
+                appender.append(&message).unwrap();
+            }
+        });
+        let begun: Result<Vec<_>, _> =
+            (0..rounds(500)).map(|_| small().read(&directory.0, Start::Oldest)).collect();
+        stop.store(true, Relaxed);
+        begun.unwrap();
+    });
+}
+
+#[test]
 fn files_that_an_enemy_made_as_long_as_can_be_are_removed_like_others() {
     // Elsewhere files do not get that long.
     let name = common::Name::new();

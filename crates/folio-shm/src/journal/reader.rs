@@ -70,7 +70,27 @@ pub struct JournalReader {
 
 impl JournalReader {
     pub(super) fn new(options: JournalOptions, directory: &Path, start: Start) -> Result<Self> {
-        let all = files::list(READ, directory)?;
+        let mut all = files::list(READ, directory)?;
+        loop {
+            let begun = Self::begin(&options, directory, start, &all);
+            let is_gone = |error: &Error| error.kind() == ErrorKind::NotFound;
+            if !begun.as_ref().is_err_and(is_gone) {
+                return begun;
+            }
+            // Removed just now: there are others, unless all have gone.
+            let before = std::mem::replace(&mut all, files::list(READ, directory)?);
+            if all.is_empty() || all.first() <= before.first() {
+                return begun;
+            }
+        }
+    }
+
+    fn begin(
+        options: &JournalOptions,
+        directory: &Path,
+        start: Start,
+        all: &[u64],
+    ) -> Result<Self> {
         let (Some(&oldest), Some(&newest)) = (all.first(), all.last()) else {
             let what = directory.display().to_string();
             let reason = "there is no journal";
@@ -86,9 +106,9 @@ impl JournalReader {
                 (*holder.unwrap_or(&oldest), number)
             }
         };
-        let file = open(&options, directory, first)?;
+        let file = open(options, directory, first)?;
         let (at, lost) = (record::RECORDS, first.saturating_sub(wanted));
-        let directory = directory.to_owned();
+        let (options, directory) = (options.clone(), directory.to_owned());
         let mut this = Self { options, directory, file, first, at, next: first, wanted, lost };
         if start == Start::Newest {
             // Those that are there are not wanted, those that come are.
