@@ -373,6 +373,37 @@ fn a_file_that_an_enemy_made_is_refused_or_read_and_nothing_overflows() {
 }
 
 #[test]
+fn the_next_file_is_as_large_as_asked_for_and_so_is_its_longest_message() {
+    let directory = Directory::new();
+    fill(&directory.0, 1);
+    let large = vec![1; 10_000];
+    // In a larger one.
+    let mut appender = small().file_bytes(1 << 16).append(&directory.0).unwrap();
+    assert!(appender.longest() >= large.len());
+    assert_eq!(appender.append(&large).unwrap(), 1);
+    drop(appender);
+    // In smaller ones, when this is full.
+    let mut appender = small().append(&directory.0).unwrap();
+    while directory.files().len() < 4 {
+        let next = appender.next_sequence();
+        assert_eq!(appender.append(&vec![2; appender.longest()]).unwrap(), next);
+    }
+    assert_eq!(appender.append(&large).unwrap_err().kind(), ErrorKind::OutOfRange);
+    let mut reader = small().read(&directory.0, Start::Sequence(1)).unwrap();
+    let mut message = Vec::new();
+    for sequence in 1..appender.next_sequence() {
+        assert_eq!(reader.try_next(&mut message).unwrap().unwrap().sequence(), sequence);
+    }
+    // A file has its name from its first message, and an empty one cannot be left behind.
+    let directory = Directory::new();
+    drop(small().append(&directory.0).unwrap());
+    let mut appender = small().file_bytes(1 << 16).append(&directory.0).unwrap();
+    assert_eq!(appender.append(&large).unwrap_err().kind(), ErrorKind::OutOfRange);
+    appender.append(&vec![1; appender.longest()]).unwrap();
+    appender.append(&large).unwrap();
+}
+
+#[test]
 fn a_reader_begins_with_the_oldest_though_it_is_just_being_removed() {
     let directory = Directory::new();
     let mut appender = small().keep_bytes(1 << 14).append(&directory.0).unwrap();

@@ -113,10 +113,13 @@ impl Appender {
         Ok(())
     }
 
-    /// Bytes of the longest message that fits a file.
+    /// Bytes of the longest message that can be appended now, whatever room is left: that fits the next file, or this
+    /// one while it has none.
     #[must_use]
     pub fn longest(&self) -> usize {
-        self.file.len() - record::RECORDS - record::size(0) - record::COMMIT
+        let is_empty = self.at == record::RECORDS;
+        let len = if is_empty { self.file.len() } else { self.options.bytes_of_a_file() };
+        len - record::RECORDS - record::size(0) - record::COMMIT
     }
 
     /// The number that the next message gets. The first has 0.
@@ -138,15 +141,16 @@ impl Appender {
             return Err(Error::new(ErrorKind::Invalid, APPEND, self.file.show(), reason)
                 .advice("let one process append"));
         }
-        let longest = self.longest();
-        if message.len() > longest || u32::try_from(message.len()).is_err() {
-            let len = message.len();
+        let (len, longest) = (message.len(), self.longest());
+        // An upper bound of either keeps what follows from overflow.
+        let size = record::size(len.min(longest.max(self.file.len())));
+        let is_full = self.at + size + record::COMMIT > self.file.len();
+        if is_full && len > longest || u32::try_from(len).is_err() {
             let reason = format!("the message has {len} bytes, and {longest} are the most");
             return Err(Error::new(ErrorKind::OutOfRange, APPEND, self.file.show(), reason)
                 .advice("file_bytes() says how large files are"));
         }
-        let size = record::size(message.len());
-        if self.at + size + record::COMMIT > self.file.len() {
+        if is_full {
             self.roll()?;
         }
         let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
