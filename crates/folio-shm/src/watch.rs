@@ -115,6 +115,10 @@ struct Entry {
     then: Option<Then>,
 }
 
+/// What a thread's own doing raises (signal(7)).
+const OWN: [libc::c_int; 6] =
+    [libc::SIGBUS, libc::SIGSEGV, libc::SIGFPE, libc::SIGILL, libc::SIGTRAP, libc::SIGSYS];
+
 /// Whom this process watches.
 #[derive(Debug)]
 struct Office {
@@ -155,13 +159,17 @@ impl Office {
         }
     }
 
-    /// Starts the thread. Signals are for the program's own threads.
+    /// Starts the thread. Signals are for the program's own threads, but for those that a thread's own doing raises:
+    /// blocked, they end the process (pthread_sigmask(3)), and what is done at a death touches segments that may be cut.
     fn open(&'static self) {
         let mut before = MaybeUninit::<libc::sigset_t>::uninit();
         let mut all = MaybeUninit::<libc::sigset_t>::uninit();
         // SAFETY: fills in both sets, and blocks signals in this thread for some lines.
         unsafe {
             libc::sigfillset(all.as_mut_ptr());
+            for own in OWN {
+                libc::sigdelset(all.as_mut_ptr(), own);
+            }
             libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), before.as_mut_ptr());
         }
         let thread = thread::Builder::new().name("folio-shm-watch".into());

@@ -35,6 +35,10 @@ const TRIAL: u32 = 32;
 /// How often those look around who cannot say that they sleep.
 const ROUND: Duration = Duration::from_millis(1);
 
+/// How long anybody sleeps whom the other side overlooks in nothing. Where somebody cuts the segment, each has a page of
+/// its own instead of the one that it sleeps on, and nobody can wake another.
+const LONGEST: Duration = Duration::from_secs(1);
+
 /// How a side of a channel waits for the other.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -147,15 +151,15 @@ impl Wait {
             }
             let is_watched = matches!(self.watched, Some((_, Some(_))));
             let most = match holder {
-                Holder::Process(_) if !is_watched || has_died && !self.is_following => Some(SHORT),
-                Holder::Process(_) if peer.always_rings && !has_died => None,
+                Holder::Process(_) if !is_watched || has_died && !self.is_following => SHORT,
+                Holder::Process(_) if peer.always_rings && !has_died => LONGEST,
                 // Who comes to take the place may die between taking it and ringing.
-                _ => Some(LONG),
+                _ => LONG,
             };
-            let end =
-                [deadline, most.map(|most| Instant::now() + most)].into_iter().flatten().min();
+            let end = Instant::now() + most;
+            let end = deadline.map_or(end, |deadline| deadline.min(end));
             // A death rings, too.
-            sleep(bell.number, number, None, end);
+            sleep(bell.number, number, None, Some(end));
         }
     }
 
