@@ -262,9 +262,16 @@ pub(crate) fn look_some_times<T>(
     Ok(None)
 }
 
-/// Whether there is more than one processor for this process.
+/// Whether there is more than one processor: of the machine, since which of them this thread may use can
+/// change, and the next thread's may be others.
 fn has_processors() -> bool {
     use std::sync::OnceLock;
     static MORE: OnceLock<bool> = OnceLock::new();
-    *MORE.get_or_init(|| std::thread::available_parallelism().is_ok_and(|count| count.get() > 1))
+    *MORE.get_or_init(|| {
+        // A list of ranges, "0-7,9" (sysfs-devices-system-cpu in the kernel's documentation).
+        match std::fs::read_to_string("/sys/devices/system/cpu/online") {
+            Ok(online) => online.contains(['-', ',']),
+            Err(_) => std::thread::available_parallelism().is_ok_and(|count| count.get() > 1),
+        }
+    })
 }
