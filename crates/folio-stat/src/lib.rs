@@ -54,6 +54,7 @@ mod smaps;
 mod span;
 pub mod status;
 mod sys;
+pub mod text;
 mod total;
 
 #[doc(inline)]

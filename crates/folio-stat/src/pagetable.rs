@@ -64,6 +64,26 @@ impl PageRun {
     pub fn range(&self) -> Range<usize> {
         self.address..self.address + self.length_bytes
     }
+
+    /// A part of it, in bytes from its start, whole pages that lie inside.
+    ///
+    /// # Panics
+    ///
+    /// If they do not.
+    #[must_use]
+    pub fn part(&self, bytes: Range<usize>) -> Self {
+        assert!(
+            bytes.start <= bytes.end && bytes.end <= self.length_bytes,
+            "{bytes:?} of {self:?}"
+        );
+        let pages = (bytes.start / rustix::param::page_size()) as u64;
+        Self {
+            address: self.address + bytes.start,
+            length_bytes: bytes.len(),
+            state: self.state,
+            frame: self.frame.map(|frame| frame + pages),
+        }
+    }
 }
 
 impl Process {
