@@ -26,6 +26,8 @@ pub use crate::namedadvice::NamedAdvice;
 use crate::packarguments::PACK_NOTES;
 pub use crate::packarguments::{Pack, PackOutput};
 pub use crate::pagingarguments::{MEMORY_BYTES, Paging, PolicyName};
+use crate::ps::arguments::PS_NOTES;
+pub use crate::ps::arguments::Ps;
 use crate::runarguments::RUN_NOTES;
 pub use crate::runarguments::{OnFault, Run};
 use crate::shm::arguments::SHM_NOTES;
@@ -123,6 +125,14 @@ pub enum Command {
     /// of messages. NAME is that of a file in /dev/shm.
     #[command(after_help = SHM_NOTES)]
     Shm(Shm),
+
+    /// What processes have mapped, and what it costs
+    ///
+    /// Without arguments, all processes by proportional resident size. With a process, its mappings,
+    /// grouped by backing: files, heap, stack, anonymous memory by name, shared memory, devices. What is
+    /// not this user's to read is said so.
+    #[command(after_help = PS_NOTES)]
+    Ps(Box<Ps>),
 
     /// Compare folio with others, on this machine
     Compare(Compare),

@@ -37,6 +37,7 @@ pub(crate) const COMMANDS: [&str; 19] = [
     "shm-watch",
     "shm-rm",
     "shm-gc",
+    "ps",
     "compare",
     "compare-ipc",
     "completions",

@@ -28,6 +28,7 @@
 //! error.
 
 pub mod arguments;
+mod columns;
 pub mod failure;
 pub mod generate;
 pub mod hex;
@@ -85,6 +86,7 @@ where
         Command::Run(run) => run::run(run, arguments.color),
         Command::Pack(pack) => pack::run(pack, arguments.color),
         Command::Shm(shm) => shm::run(shm, arguments.color),
+        Command::Ps(ps) => ps::run(ps, arguments.color),
         Command::Compare(compare) => ipc::run(compare, arguments.color),
         Command::Completions { shell } => generate::completions(*shell),
         Command::Man { command } => generate::man(command.as_deref()),

@@ -64,15 +64,15 @@ fn choice(color: ColorChoice) -> anstream::ColorChoice {
 
 /// Columns of the terminal; 80 where there is none.
 pub fn width() -> usize {
+    known_width().unwrap_or(80).clamp(20, 200)
+}
+
+/// Columns of the terminal, or what COLUMNS says where there is none.
+pub fn known_width() -> Option<usize> {
     let columns = || std::env::var("COLUMNS").ok()?.parse().ok();
     let stdout = io::stdout();
     let asked = stdout.is_terminal().then(|| rustix::termios::tcgetwinsize(&stdout).ok()).flatten();
-    asked
-        .map(|size| usize::from(size.ws_col))
-        .filter(|&width| width > 0)
-        .or_else(columns)
-        .unwrap_or(80)
-        .clamp(20, 200)
+    asked.map(|size| usize::from(size.ws_col)).filter(|&width| width > 0).or_else(columns)
 }
 
 /// Columns and lines of the terminal that standard output is; 80 and 24 where it does not say.

@@ -10,7 +10,7 @@ use common::run;
 use folio_cli::arguments::Arguments;
 
 /// Commands that have options.
-const PAGES: [&str; 14] = [
+const PAGES: &[&str] = &[
     "map",
     "run",
     "pack",
@@ -24,6 +24,7 @@ const PAGES: [&str; 14] = [
     "shm-cat",
     "shm-watch",
     "shm-gc",
+    "ps",
     "compare-ipc",
 ];
 

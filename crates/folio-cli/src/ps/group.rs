@@ -10,7 +10,7 @@
 
 use std::collections::HashMap;
 
-use folio_stat::{Backing, Costs, Error, Mapping, Process, Residency};
+use folio_stat::{Backing, Costs, Error, Mapping, Process, Protection, Residency};
 
 use crate::ps::figures::Figures;
 
@@ -45,18 +45,11 @@ impl<'a> Group<'a> {
         self.backing().to_string()
     }
 
-    /// What may be done with the pages of any of them, such as `rw-`.
-    pub fn protection(&self) -> String {
-        let any =
-            |of: fn(&Mapping) -> bool| self.members.iter().any(|costs| of(&costs.mappings[0]));
-        let letter = |set, letter| if set { letter } else { '-' };
-        [
-            letter(any(|mapping| mapping.protection.read), 'r'),
-            letter(any(|mapping| mapping.protection.write), 'w'),
-            letter(any(|mapping| mapping.protection.execute), 'x'),
-        ]
-        .into_iter()
-        .collect()
+    /// What may be done with the pages, such as `rw-`, if it is the same for all of them.
+    pub fn protection(&self) -> Option<Protection> {
+        let first = self.first().protection;
+        let is_common = self.members.iter().all(|costs| costs.mappings[0].protection == first);
+        is_common.then_some(first)
     }
 }
 
@@ -96,4 +89,39 @@ pub fn residencies(groups: &[Group<'_>], process: &Process) -> Result<Vec<Reside
         .collect();
     pieces.sort_unstable_by_key(|(_, range)| range.start);
     process.residencies(groups.len(), &pieces)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mappings_of_one_backing_are_one_group_and_files_of_one_name_are_two() {
+        let smaps = "\
+1000-2000 rw-p 00000000 00:00 0 \nRss: 4 kB\n\
+2000-3000 rw-p 00000000 00:00 0                          [anon:arena]\nRss: 4 kB\n\
+3000-4000 r--p 00000000 08:01 7                          /lib/a\nRss: 4 kB\n\
+4000-5000 r-xp 00001000 08:01 7                          /lib/a\nRss: 4 kB\n\
+5000-6000 r--p 00000000 08:01 8                          /lib/a\nRss: 4 kB\n\
+6000-7000 rw-p 00000000 00:00 0                          [anon:arena]\nRss: 4 kB\n\
+7000-8000 r--p 00000000 08:01 7                          /lib/a (deleted)\nRss: 4 kB\n\
+8000-9000 rw-p 00000000 00:00 0 \nRss: 4 kB\n";
+        let mappings = folio_stat::text::smaps(smaps.as_bytes()).unwrap();
+        let groups = by_backing(&mappings);
+        let found: Vec<_> = groups
+            .iter()
+            .map(|group| (group.name(), group.members.len(), group.figures.resident_bytes >> 12))
+            .collect();
+        let expected = [
+            ("anonymous", 2),
+            ("[anon:arena]", 2),
+            ("/lib/a", 2),
+            ("/lib/a", 1),
+            ("/lib/a (deleted)", 1),
+        ];
+        assert_eq!(found, expected.map(|(name, count)| (name.to_owned(), count, count)));
+        assert_eq!(groups[2].protection(), None);
+        assert_eq!(groups[1].protection().unwrap().to_string(), "rw-");
+        assert_eq!(each(&mappings).len(), mappings.len());
+    }
 }

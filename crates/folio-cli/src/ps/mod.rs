@@ -1,9 +1,223 @@
 //! `folio ps`: what processes have mapped, and what it costs.
 //!
-//! Data first: [`overview`] is a process in the list, [`snapshot`] one with its mappings, which are put in
-//! [`group`]s; all of them have the same [`figures`].
+//! ```
+//! use std::process::ExitCode;
+//! let pid = std::process::id().to_string();
+//! assert_eq!(folio_cli::main(["folio", "ps", "--sort=resident"]), ExitCode::SUCCESS);
+//! assert_eq!(folio_cli::main(["folio", "ps", &pid, "--file=*.so*"]), ExitCode::SUCCESS);
+//! assert_eq!(folio_cli::main(["folio", "ps", "no such process"]), ExitCode::from(1));
+//! ```
+//!
+//! 1. [`arguments`] is what may be asked; [`choice`] finds the processes and mappings that are meant.
+//! 2. The data: [`overview`] is a process in the list, [`snapshot`] one with its mappings, which are put in
+//!    [`group`]s; all have the same [`figures`]. [`detail`] is what lies at an address ([`span`]), page by
+//!    page.
+//! 3. [`text`] and [`pagetext`] write it for people, [`report`] is its JSON.
 
+pub mod arguments;
+pub mod choice;
+pub mod detail;
 pub mod figures;
 pub mod group;
 pub mod overview;
+pub mod pagetext;
+pub mod report;
+mod sharers;
 pub mod snapshot;
+pub mod span;
+pub mod text;
+
+use std::io::{self, Write};
+
+use clap::ColorChoice;
+use folio_stat::Process;
+
+use crate::failure::Failure;
+use crate::table::Page;
+use crate::terminal;
+use arguments::{Ps, PsOutput};
+use overview::Overview;
+use report::ProcessReport;
+use snapshot::Snapshot;
+
+/// Does what was asked, and writes the result to standard output. What fails of one process that was named
+/// is a line on standard error, and stops nothing.
+///
+/// # Errors
+/// The last of what failed.
+pub fn run(arguments: &Ps, color: ColorChoice) -> Result<(), Failure> {
+    let mut failures = Vec::new();
+    let written = if arguments.processes.is_empty() {
+        list(Overview::all()?, arguments, color)
+    } else {
+        let processes = chosen(arguments, &mut failures);
+        match arguments.list {
+            true => list(overviews(&processes, &mut failures), arguments, color),
+            false => show_all(&processes, arguments, color, &mut failures),
+        }
+    };
+    failures.extend(written.or_else(|error| Failure::of_output(&error)).err());
+    let last = failures.pop();
+    for failure in failures {
+        failure.print(color);
+    }
+    last.map_or(Ok(()), Err)
+}
+
+/// The processes that are meant, each once.
+fn chosen(arguments: &Ps, failures: &mut Vec<Failure>) -> Vec<Process> {
+    let mut chosen: Vec<Process> = Vec::new();
+    for argument in &arguments.processes {
+        match choice::processes(argument) {
+            Ok(found) => {
+                for process in found {
+                    if !chosen.iter().any(|known| known.pid() == process.pid()) {
+                        chosen.push(process);
+                    }
+                }
+            }
+            Err(failure) => failures.push(failure),
+        }
+    }
+    chosen
+}
+
+fn overviews(processes: &[Process], failures: &mut Vec<Failure>) -> Vec<Overview> {
+    let mut overviews = Vec::new();
+    for process in processes {
+        match process.status() {
+            Ok(status) => overviews.push(Overview::of(process, &status)),
+            Err(error) => failures.push(error.into()),
+        }
+    }
+    overviews
+}
+
+/// Writes a row for each.
+fn list(mut all: Vec<Overview>, arguments: &Ps, color: ColorChoice) -> io::Result<()> {
+    choice::sort_processes(&mut all, arguments.sort.unwrap_or_default());
+    let mut out = terminal::standard_output(color)?;
+    match arguments.output {
+        PsOutput::Json => {
+            json(&mut out, &all.into_iter().map(ProcessReport::of).collect::<Vec<_>>())?
+        }
+        PsOutput::Text if all.is_empty() => {}
+        PsOutput::Text => text::list(&mut out, &all, page())?,
+    }
+    out.flush()
+}
+
+/// Writes each, with what was asked for of it.
+fn show_all(
+    processes: &[Process],
+    arguments: &Ps,
+    color: ColorChoice,
+    failures: &mut Vec<Failure>,
+) -> io::Result<()> {
+    let mut out = terminal::standard_output(color)?;
+    let mut reports = Vec::new();
+    for (index, process) in processes.iter().enumerate() {
+        if index > 0 && arguments.output == PsOutput::Text {
+            writeln!(out)?;
+        }
+        match arguments.at {
+            None => show(&mut out, process, arguments, &mut reports, failures)?,
+            Some(_) => show_pages(&mut out, process, arguments, &mut reports, failures)?,
+        }
+    }
+    if arguments.output == PsOutput::Json {
+        json(&mut out, &reports)?;
+    }
+    out.flush()
+}
+
+/// Writes the mappings of a process, or adds them to the reports.
+fn show(
+    out: &mut impl Write,
+    process: &Process,
+    arguments: &Ps,
+    reports: &mut Vec<ProcessReport>,
+    failures: &mut Vec<Failure>,
+) -> io::Result<()> {
+    let mut snapshot = match Snapshot::of(process) {
+        Ok(snapshot) => snapshot,
+        Err(error) => {
+            failures.push(error.into());
+            return Ok(());
+        }
+    };
+    failures.extend(snapshot.error.take().map(Failure::from));
+    let wanted = snapshot.mappings.iter().filter(|costs| choice::is_wanted(costs, arguments));
+    let mut groups = match arguments.each {
+        true => group::each(wanted),
+        false => group::by_backing(wanted),
+    };
+    match arguments.sort {
+        // By address, as they come.
+        None if arguments.each => {}
+        key => choice::sort_groups(&mut groups, key.unwrap_or_default()),
+    }
+    match arguments.output {
+        PsOutput::Json => {
+            let report = ProcessReport::of(snapshot.overview.clone());
+            let is_known = snapshot.overview.costs.is_some();
+            reports.push(match is_known {
+                true => report.with_groups(&groups, arguments.each, snapshot.has_changed),
+                false => report,
+            });
+            Ok(())
+        }
+        PsOutput::Text => {
+            text::head(out, &snapshot.overview)?;
+            if snapshot.overview.costs.is_none() {
+                return text::refusal(out, &snapshot.overview, page());
+            }
+            // Without strips, where it has ended since.
+            let residencies = group::residencies(&groups, process).unwrap_or_default();
+            text::mappings(out, &snapshot, &groups, &residencies, arguments.each, page())
+        }
+    }
+}
+
+/// Writes what lies at the addresses asked for, or adds it to the reports.
+fn show_pages(
+    out: &mut impl Write,
+    process: &Process,
+    arguments: &Ps,
+    reports: &mut Vec<ProcessReport>,
+    failures: &mut Vec<Failure>,
+) -> io::Result<()> {
+    let Some(at) = &arguments.at else { return Ok(()) };
+    let overview = match process.status() {
+        Ok(status) => Overview::of(process, &status),
+        Err(error) => {
+            failures.push(error.into());
+            return Ok(());
+        }
+    };
+    let parts = match detail::of(process, at, arguments.frames) {
+        Ok(parts) => parts,
+        Err(failure) => {
+            failures.push(failure);
+            return Ok(());
+        }
+    };
+    match arguments.output {
+        PsOutput::Json => reports.push(ProcessReport::of(overview).with_parts(parts)),
+        PsOutput::Text => {
+            text::head(out, &overview)?;
+            pagetext::parts(out, &parts, arguments.frames, page())?;
+        }
+    }
+    Ok(())
+}
+
+fn json(out: &mut impl Write, reports: &[ProcessReport]) -> io::Result<()> {
+    serde_json::to_writer_pretty(&mut *out, reports)?;
+    writeln!(out)
+}
+
+/// As wide as the terminal; a pipe takes all.
+fn page() -> Page {
+    Page { width: terminal::known_width().unwrap_or(usize::MAX / 2), ..Page::of_terminal() }
+}

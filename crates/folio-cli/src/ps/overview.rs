@@ -38,7 +38,7 @@ pub struct Overview {
     /// Pages moved out to swap, likewise.
     pub swapped_bytes: usize,
     /// How many mappings it has.
-    pub mappings: Option<usize>,
+    pub mapping_count: Option<usize>,
     /// What they cost together.
     pub costs: Option<Figures>,
 }
@@ -82,7 +82,7 @@ impl Overview {
         match costs {
             Ok(costs) => {
                 overview.costs = costs.as_ref().map(Figures::of);
-                overview.mappings = process.mapping_count().ok();
+                overview.mapping_count = process.mapping_count().ok();
             }
             Err(error) => overview.fail(&error),
         }
@@ -107,7 +107,7 @@ impl Overview {
             major_faults: status.faults.major,
             resident_bytes: status.resident_bytes,
             swapped_bytes: status.swapped_bytes,
-            mappings: None,
+            mapping_count: None,
             costs: None,
         }
     }

@@ -8,7 +8,7 @@
 //! use folio_cli::ps::snapshot::Snapshot;
 //! use folio_stat::Process;
 //! let snapshot = Snapshot::of(&Process::of(std::os::unix::process::parent_id()).unwrap()).unwrap();
-//! assert_eq!(snapshot.overview.mappings, Some(snapshot.mappings.len()));
+//! assert_eq!(snapshot.overview.mapping_count, Some(snapshot.mappings.len()));
 //! ```
 
 use folio_stat::{Costs, Error, Process};
@@ -53,7 +53,7 @@ impl Snapshot {
         let sum: Figures = mappings.iter().map(Figures::of).sum();
         self.has_changed = sum.exact() != total.exact();
         self.overview.costs = Some(if self.has_changed { sum } else { total });
-        self.overview.mappings = Some(mappings.len());
+        self.overview.mapping_count = Some(mappings.len());
         self.overview.settle();
         self.mappings = mappings;
     }

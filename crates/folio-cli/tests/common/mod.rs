@@ -4,6 +4,7 @@
 pub mod programs;
 pub mod server;
 pub mod shm;
+pub mod subject;
 
 use std::fs;
 use std::io::Write;
