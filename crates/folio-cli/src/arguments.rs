@@ -14,6 +14,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use clap::builder::PossibleValuesParser;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, ColorChoice, CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
@@ -146,7 +147,7 @@ pub enum Command {
     /// Print the man page, of folio or of one of its commands
     Man {
         /// The command, such as map or shm-send; folio itself by default
-        #[arg(value_parser = generate::COMMANDS)]
+        #[arg(value_parser = PossibleValuesParser::new(generate::COMMANDS))]
         command: Option<String>,
     },
 }

@@ -21,7 +21,7 @@ pub fn completions(shell: Shell) -> Result<(), Failure> {
 }
 
 /// Commands that have a man page, as `folio man` takes them.
-pub(crate) const COMMANDS: [&str; 19] = [
+pub(crate) const COMMANDS: &[&str] = &[
     "map",
     "run",
     "pack",

@@ -57,7 +57,7 @@ fn completions_know_every_option_and_are_valid_scripts() {
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let script = run(&["completions", shell]);
         assert_eq!((script.code, script.stderr.as_str()), (0, ""));
-        for option in PAGES.into_iter().flat_map(options) {
+        for option in PAGES.iter().copied().flat_map(options) {
             assert!(script.text().contains(&option), "{shell}: {option}");
         }
         if ["bash", "zsh", "fish"].contains(&shell)
@@ -111,7 +111,7 @@ fn man_pages_have_every_option_and_render() {
     }
     assert!(!source.contains("EXTRA") && !source.contains("v0."), "{source}");
     let others = ["compare", "shm", "shm-rm", "completions", "man"];
-    for command in PAGES.into_iter().chain(others).map(Some).chain([None]) {
+    for command in PAGES.iter().copied().chain(others).map(Some).chain([None]) {
         let page = run(&[&["man"], command.as_slice()].concat());
         match accepts("man", &["-l", "-"], &page.stdout) {
             Some(rendered) => assert!(rendered.contains("DESCRIPTION"), "{rendered}"),
