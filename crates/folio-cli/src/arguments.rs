@@ -21,6 +21,8 @@ use clap_complete::Shell;
 use folio::{HugePage, Protection};
 use rustix::param::page_size;
 
+use crate::cache::arguments::CACHE_NOTES;
+pub use crate::cache::arguments::Cache;
 use crate::generate;
 pub use crate::ipc::arguments::Compare;
 pub use crate::namedadvice::NamedAdvice;
@@ -134,6 +136,14 @@ pub enum Command {
     /// not this user's to read is said so.
     #[command(after_help = PS_NOTES)]
     Ps(Box<Ps>),
+
+    /// The page cache: what it holds of files and trees; load, evict and lock it
+    ///
+    /// Shows for each PATH how much of it is in memory, and how much of that waits to be written back.
+    /// Looking loads nothing. With --warm, --evict or --lock that is done first, and what is shown is
+    /// what came of it.
+    #[command(after_help = CACHE_NOTES)]
+    Cache(Box<Cache>),
 
     /// Compare folio with others, on this machine
     Compare(Compare),

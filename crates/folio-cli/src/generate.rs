@@ -38,6 +38,7 @@ pub(crate) const COMMANDS: &[&str] = &[
     "shm-rm",
     "shm-gc",
     "ps",
+    "cache",
     "compare",
     "compare-ipc",
     "completions",

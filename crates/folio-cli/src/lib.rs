@@ -22,12 +22,14 @@
 //! 7. [`shm`] shows, fills and drains segments and channels in /dev/shm.
 //! 8. [`ipc`] measures ways between processes.
 //! 9. [`ps`] shows what processes have mapped.
-//! 10. A [`Failure`] is one line on standard error.
+//! 10. [`cache`] shows, loads, evicts and locks what the page cache holds of files.
+//! 11. A [`Failure`] is one line on standard error.
 //!
 //! Standard output carries the result and nothing else; [`progress`] and failures go to standard
 //! error.
 
 pub mod arguments;
+pub mod cache;
 mod columns;
 pub mod failure;
 pub mod generate;
@@ -87,6 +89,7 @@ where
         Command::Pack(pack) => pack::run(pack, arguments.color),
         Command::Shm(shm) => shm::run(shm, arguments.color),
         Command::Ps(ps) => ps::run(ps, arguments.color),
+        Command::Cache(cache) => cache::run(cache, arguments.color),
         Command::Compare(compare) => ipc::run(compare, arguments.color),
         Command::Completions { shell } => generate::completions(*shell),
         Command::Man { command } => generate::man(command.as_deref()),

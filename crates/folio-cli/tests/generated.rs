@@ -25,6 +25,7 @@ const PAGES: &[&str] = &[
     "shm-watch",
     "shm-gc",
     "ps",
+    "cache",
     "compare-ipc",
 ];
 

@@ -1,6 +1,7 @@
 //! Running the command, and files for it to map.
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses a part")]
 
+pub mod cache;
 pub mod programs;
 pub mod server;
 pub mod shm;
@@ -94,7 +95,7 @@ pub fn has_flag(report: &Value, flag: &str) -> bool {
 }
 
 /// A directory with files that goes away again.
-pub struct Files(tempfile::TempDir);
+pub struct Files(pub tempfile::TempDir);
 
 impl Files {
     pub fn new() -> Self {

@@ -1,0 +1,237 @@
+//! Warming: loading files into the page cache, by several threads in the order of the disk.
+//!
+//! 1. The walk hands over each file: [`Warm::gather`] cuts what is not in memory into pieces and asks
+//!    where on the disk they lie.
+//! 2. When there are many, or no more, they are sorted by that place, and threads take one after the
+//!    other, so that what is asked of the disk lies close together.
+//! 3. A thread asks the kernel for the whole piece (POSIX_FADV_WILLNEED), then reads it, which waits for
+//!    it and learns of errors.
+//! 4. Who ends the last piece of a file counts what the page cache holds of it.
+//!
+//! Memory goes by [`BATCH`], not by the number of files: while a batch is loaded, the walk waits.
+
+use std::fs::File;
+use std::num::NonZeroU64;
+use std::ops::Range;
+use std::os::fd::AsFd;
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::Instant;
+
+use rustix::fs::{Advice, fadvise};
+
+use super::counts::Counts;
+use super::extents;
+use super::ledger::{Counted, Ledger};
+use super::look::Look;
+use super::omissions::Omissions;
+use super::rate::Rate;
+use super::walk::{Entry, Refusal};
+use crate::failure::words;
+use crate::progress::{self, Unit};
+
+/// Pieces that are sorted together.
+const BATCH: usize = 1 << 16;
+/// Bytes of a piece.
+const PIECE_BYTES: u64 = 8 << 20;
+/// Bytes that are read at once.
+const STEP_BYTES: usize = 1 << 20;
+/// Threads that load: so many reads a disk has in its queue.
+const THREADS: usize = 4;
+
+/// What is loaded, and what was.
+#[derive(Debug)]
+pub struct Warm<'a> {
+    look: Look,
+    rate: Option<Rate>,
+    ledger: &'a Ledger,
+    omissions: &'a Omissions,
+    batch: Mutex<Batch>,
+    loaded_bytes: AtomicU64,
+    start: Instant,
+}
+
+#[derive(Debug, Default)]
+struct Batch {
+    jobs: Vec<Job>,
+    pieces: Vec<Piece>,
+}
+
+/// A file.
+#[derive(Debug)]
+struct Job {
+    path: PathBuf,
+    row: usize,
+    has_row: bool,
+    identity: (u64, u64),
+    before: Counts,
+    /// Pieces that are not loaded yet.
+    left: AtomicUsize,
+    /// Whether it was left out meanwhile.
+    is_out: AtomicBool,
+}
+
+/// A part of a file, in the order of the disk: of which one, and where there.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Piece {
+    device: u64,
+    place: u64,
+    job: usize,
+    start: u64,
+    end: u64,
+}
+
+impl<'a> Warm<'a> {
+    /// Nothing so far.
+    pub fn new(
+        look: Look,
+        rate: Option<u64>,
+        ledger: &'a Ledger,
+        omissions: &'a Omissions,
+    ) -> Self {
+        Self {
+            look,
+            rate: rate.map(Rate::new),
+            ledger,
+            omissions,
+            batch: Mutex::default(),
+            loaded_bytes: AtomicU64::new(0),
+            start: Instant::now(),
+        }
+    }
+
+    /// Counts a file that is in memory, and takes note of one that is not.
+    ///
+    /// # Errors
+    /// Why it is left out.
+    pub fn gather(&self, entry: &Entry<'_>) -> Result<Option<Counted>, Refusal> {
+        let counts = self.look.count(&entry.file)?;
+        if counts.resident_pages >= counts.pages {
+            return self.look.at(entry).map(Some);
+        }
+        let (device, inode) = (entry.stat.st_dev, entry.stat.st_ino);
+        let range = counts.offset_bytes..counts.offset_bytes + counts.length_bytes;
+        let extents = extents::of(entry.file.as_fd(), range.start, counts.length_bytes);
+        let starts = range.clone().step_by(PIECE_BYTES as usize);
+        let mut batch = self.batch.lock().unwrap_or_else(PoisonError::into_inner);
+        let job = batch.jobs.len();
+        batch.jobs.push(Job {
+            path: entry.path(),
+            row: entry.row,
+            has_row: entry.has_row,
+            identity: (device, inode),
+            before: counts.into(),
+            left: AtomicUsize::new(starts.clone().count()),
+            is_out: AtomicBool::new(false),
+        });
+        batch.pieces.extend(starts.map(|start| Piece {
+            device,
+            // Inodes are numbered as they lie, more or less.
+            place: extents::place(&extents, start).unwrap_or(inode),
+            job,
+            start,
+            end: range.end.min(start + PIECE_BYTES),
+        }));
+        if batch.pieces.len() >= BATCH {
+            self.load(&mut batch);
+        }
+        Ok(None)
+    }
+
+    /// Loads the rest. Returns how much was loaded that was not there, in bytes, and in how many
+    /// seconds.
+    pub fn finish(self) -> (u64, f64) {
+        self.load(&mut self.batch.lock().unwrap_or_else(PoisonError::into_inner));
+        (self.loaded_bytes.into_inner(), self.start.elapsed().as_secs_f64())
+    }
+
+    fn load(&self, batch: &mut Batch) {
+        let Batch { jobs, mut pieces } = std::mem::take(batch);
+        pieces.sort_unstable();
+        let total = pieces.iter().map(|piece| piece.end - piece.start).sum();
+        progress::watch("warming", Unit::Bytes, total, |done| {
+            let next = AtomicUsize::new(0);
+            let work = || {
+                let mut buffer = vec![0; STEP_BYTES];
+                while let Some(piece) = pieces.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    self.piece(&jobs[piece.job], piece.start..piece.end, &mut buffer, done);
+                }
+            };
+            thread::scope(|scope| {
+                for _ in 1..THREADS.min(pieces.len()) {
+                    // With fewer threads it takes longer.
+                    let _ = thread::Builder::new().spawn_scoped(scope, work);
+                }
+                work();
+            });
+        });
+    }
+
+    fn piece(&self, job: &Job, range: Range<u64>, buffer: &mut [u8], done: &AtomicU64) {
+        if job.is_out.load(Ordering::Relaxed) {
+            return;
+        }
+        // A file that is gone, or another one by now, is none that was met.
+        let file = File::open(&job.path).ok().filter(|file| {
+            file.metadata().is_ok_and(|found| (found.dev(), found.ino()) == job.identity)
+        });
+        let Some(file) = file else { return job.is_out.store(true, Ordering::Relaxed) };
+        if let Err(error) = self.read(&file, range, buffer, done)
+            && !job.is_out.swap(true, Ordering::Relaxed)
+        {
+            self.omissions.add(&job.path, &format!("{}: see dmesg for more", words(&error)));
+        }
+        let is_last = job.left.fetch_sub(1, Ordering::AcqRel) == 1;
+        if is_last && !job.is_out.load(Ordering::Relaxed) {
+            self.count(job, &file);
+        }
+    }
+
+    fn read(
+        &self,
+        file: &File,
+        range: Range<u64>,
+        buffer: &mut [u8],
+        done: &AtomicU64,
+    ) -> std::io::Result<()> {
+        // The kernel may load less at once than was asked for, and the reads load the rest. Where there
+        // is a rate, each read loads what it asks for and no more.
+        let advice = if self.rate.is_some() { Advice::Random } else { Advice::WillNeed };
+        let _ = fadvise(file, range.start, NonZeroU64::new(range.end - range.start), advice);
+        for start in range.clone().step_by(STEP_BYTES) {
+            let step = start..range.end.min(start + STEP_BYTES as u64);
+            let length = step.end - step.start;
+            if let Some(rate) = &self.rate {
+                rate.wait(length);
+            }
+            let mut at = step.start;
+            while at < step.end {
+                match file.read_at(&mut buffer[..(step.end - at) as usize], at)? {
+                    // It has shrunk.
+                    0 => break,
+                    read => at += read as u64,
+                }
+            }
+            done.fetch_add(length, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    fn count(&self, job: &Job, file: &File) {
+        let counted = match self.look.at_file(file, job.has_row) {
+            Ok(counted) => counted,
+            Err(Refusal::LeftOut(reason)) => return self.omissions.add(&job.path, &reason),
+            Err(Refusal::Stop(_)) => return,
+        };
+        let pages = counted.counts.resident_pages.saturating_sub(job.before.resident_pages);
+        let bytes = pages * rustix::param::page_size() as u64;
+        self.loaded_bytes.fetch_add(bytes, Ordering::Relaxed);
+        match job.has_row {
+            true => self.ledger.add_file(job.row, || job.path.clone(), counted),
+            false => self.ledger.add(job.row, &counted.counts),
+        }
+    }
+}
