@@ -4,14 +4,13 @@
 //!    where on the disk they lie.
 //! 2. When there are many, or no more, they are sorted by that place, and threads take one after the
 //!    other, so that what is asked of the disk lies close together.
-//! 3. A thread asks the kernel for the whole piece (POSIX_FADV_WILLNEED), then reads it, which waits for
-//!    it and learns of errors.
+//! 3. A thread reads its piece and forgets the bytes. That learns of errors, which readahead(2) keeps to
+//!    itself, and the kernel reads ahead of it in large folios, which readahead(2) does not.
 //! 4. Who ends the last piece of a file counts what the page cache holds of it.
 //!
 //! Memory goes by [`BATCH`], not by the number of files: while a batch is loaded, the walk waits.
 
 use std::fs::File;
-use std::num::NonZeroU64;
 use std::ops::Range;
 use std::os::fd::AsFd;
 use std::os::unix::fs::{FileExt, MetadataExt};
@@ -36,7 +35,7 @@ use crate::progress::{self, Unit};
 /// Pieces that are sorted together.
 const BATCH: usize = 1 << 16;
 /// Bytes of a piece.
-const PIECE_BYTES: u64 = 8 << 20;
+const PIECE_BYTES: u64 = 32 << 20;
 /// Bytes that are read at once.
 const STEP_BYTES: usize = 1 << 20;
 /// Threads that load: so many reads a disk has in its queue.
@@ -197,10 +196,10 @@ impl<'a> Warm<'a> {
         buffer: &mut [u8],
         done: &AtomicU64,
     ) -> std::io::Result<()> {
-        // The kernel may load less at once than was asked for, and the reads load the rest. Where there
-        // is a rate, each read loads what it asks for and no more.
-        let advice = if self.rate.is_some() { Advice::Random } else { Advice::WillNeed };
-        let _ = fadvise(file, range.start, NonZeroU64::new(range.end - range.start), advice);
+        if self.rate.is_some() {
+            // Each read loads what it asks for, and nothing ahead of it.
+            let _ = fadvise(file, 0, None, Advice::Random);
+        }
         for start in range.clone().step_by(STEP_BYTES) {
             let step = start..range.end.min(start + STEP_BYTES as u64);
             let length = step.end - step.start;
