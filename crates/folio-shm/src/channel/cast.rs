@@ -120,7 +120,8 @@ impl Writer {
             if record_at(shape, words, at).ok()?.is_some() {
                 return None;
             }
-            progress.sent.store(number, Ordering::Relaxed);
+            // Who sees the count sees the message that it counts.
+            progress.sent.store(number, Ordering::Release);
             progress.tail.store(at, Ordering::Release);
         }
         let intent = progress.intent.load(Ordering::Acquire);
