@@ -22,7 +22,9 @@
 //! | 32..34 | 1 message, 2 padding |
 //! | 34..64 | the number of the message, or of the one behind the padding; its low bits |
 
-use crate::channel::lane::{HEADER, MESSAGE, PADDING, Refusal, Scribbled, Shape, Slot, Words};
+use crate::channel::lane::{
+    HEADER, MESSAGE, PADDING, Refusal, Scribbled, Shape, Slot, Words, load,
+};
 use crate::sync::{AtomicU64, Ordering, fence};
 
 const NUMBER: u32 = 34;
@@ -45,13 +47,6 @@ pub(crate) const TURNS: u32 = 100;
 
 fn header(kind: u64, len: u64, number: u64) -> u64 {
     kind | len | number << NUMBER
-}
-
-/// Loads a word that may be mapped read-only: relaxed, and a fence.
-fn load(word: &AtomicU64) -> u64 {
-    let value = word.load(Ordering::Relaxed);
-    fence(Ordering::Acquire);
-    value
 }
 
 /// A record at a position: the slot, and the low bits of its number. None if there is none yet.

@@ -29,7 +29,7 @@
 //! | 32..34 | 1 message, 2 padding |
 //! | 34..64 | zero |
 
-use crate::sync::{AtomicU64, Ordering};
+use crate::sync::{AtomicU64, Ordering, fence};
 
 pub(crate) const HEADER: u64 = 8;
 
@@ -46,6 +46,15 @@ pub(crate) const PADDING: u64 = 2 << 32;
 pub(crate) trait Words {
     /// The word at a position, which is a multiple of 8, taken modulo the circle's size.
     fn word(&self, position: u64) -> &AtomicU64;
+}
+
+/// Loads a word that may be mapped read-only: relaxed, and a fence
+/// ("Atomic accesses to read-only memory" in the documentation of `core::sync::atomic`).
+#[inline]
+pub(crate) fn load(word: &AtomicU64) -> u64 {
+    let value = word.load(Ordering::Relaxed);
+    fence(Ordering::Acquire);
+    value
 }
 
 /// The measures of a lane, in bytes.
@@ -170,9 +179,9 @@ pub(crate) struct Tail {
 
 impl Tail {
     /// The end of what has been published: where a sender goes on that comes after another. None if there are
-    /// no whole records from the head on.
+    /// no whole records from the head on. It only loads words, which may be mapped read-only.
     pub(crate) fn find(shape: &Shape, words: &impl Words, head: &AtomicU64) -> Option<Self> {
-        let head = head.load(Ordering::Acquire);
+        let head = load(head);
         let mut end = Head::at(head)?;
         while let Some(slot) = end.peek(shape, words).ok()? {
             end.at = slot.to;
@@ -265,7 +274,7 @@ impl Head {
         shape: &Shape,
         words: &impl Words,
     ) -> Result<Option<Slot>, Scribbled> {
-        let mut header = words.word(self.at).load(Ordering::Acquire);
+        let mut header = load(words.word(self.at));
         if header == 0 {
             return Ok(None);
         }

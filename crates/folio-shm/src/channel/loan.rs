@@ -61,8 +61,9 @@ impl Loan<'_> {
     pub unsafe fn as_mut_slice(&mut self) -> &mut [u8] {
         let (start, len) = (self.link().address(self.slot), self.len());
         // SAFETY: the bytes are mapped as long as the channel is, which `self` has; the mapping is guarded; any
-        // bytes are valid `u8`. The slot is this side's alone until it is published, which takes `self`;
-        // that peers keep to it is the caller's word.
+        // bytes are valid `u8`. Nobody else writes to the slot until it is published, which takes `self`: that
+        // peers keep to it is the caller's word. Who reads a message that was there before, and is overtaken, copies it by
+        // the assembly of `folio`, and drops the copy.
         unsafe { std::slice::from_raw_parts_mut(start, len) }
     }
 

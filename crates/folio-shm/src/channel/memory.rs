@@ -71,7 +71,7 @@ impl Memory {
         // SAFETY: within the payload and aligned, by the line above, as the payload begins on a page and
         // has 8 bytes at least (`new`). It stays mapped as long as `segment` lives, and the rest is as
         // in `Segment::word64`; but it may be mapped read-only. Then it is only loaded from: what stores has
-        // a place, which is refused then (`Places::take`). A load of a register's width is a plain one, by
+        // a place, which is refused then (`Places::take`). Such loads are relaxed ones of a register's width, which may be, by
         // "Atomic accesses to read-only memory" in the documentation of `core::sync::atomic`.
         unsafe { AtomicU64::from_ptr(self.start.as_ptr().add(at).cast()) }
     }

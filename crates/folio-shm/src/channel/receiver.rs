@@ -111,7 +111,7 @@ impl Receiver {
     }
 
     /// A descriptor to poll(2), for those who wait for other things too. It is readable when there may be a
-    /// message, or no sender any more, since the last call of this: so one that found nothing is followed by
+    /// message, or no sender any more ([unless that is waited through](Self::set_following)), since the last call of this: so one that found nothing is followed by
     /// this, and this by the wait. The first call starts a thread, which makes it so.
     ///
     /// ```

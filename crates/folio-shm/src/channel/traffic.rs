@@ -22,7 +22,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::channel::cast::Progress;
-use crate::channel::lane::{Shape, Tail};
+use crate::channel::lane::{Shape, Tail, load};
 use crate::channel::link::Link;
 use crate::channel::measures::{FILLED, Measures};
 use crate::channel::memory::Memory;
@@ -76,7 +76,7 @@ impl Traffic {
         };
         // Before the tail, behind which they are.
         let last = heads().min();
-        let moved_bytes = tail.load(Ordering::Acquire);
+        let moved_bytes = load(tail);
         let behind = last.map_or(0, |head| moved_bytes.saturating_sub(head).min(shape.size));
         let waiting_bytes = (measures.choice != 0).then_some(behind);
         Self { moved_bytes, waiting_bytes, ..Self::of_sides(measures, memory, &links) }
@@ -109,9 +109,9 @@ fn links(measures: &Measures, memory: &Arc<Memory>, shape: Shape) -> Vec<Link> {
 fn waiting_in(link: &Link) -> u64 {
     // While this walks along, the receiver may give back what it stands on, and the sender write there.
     let found = (0..LOOKS).find_map(|_| {
-        let head = link.head().load(Ordering::Acquire);
+        let head = load(link.head());
         let tail = Tail::find(&link.shape, &link.circle, link.head())?;
-        let moved = link.head().load(Ordering::Acquire).wrapping_sub(head);
+        let moved = load(link.head()).wrapping_sub(head);
         (moved <= link.shape.size).then(|| tail.end().saturating_sub(head).min(link.shape.size))
     });
     // Who moves that fast has a circle that is moved through.
