@@ -67,6 +67,7 @@ mod sleep;
 mod space;
 mod sync;
 pub mod sysv;
+mod thread;
 mod watch;
 mod words;
 

@@ -18,12 +18,10 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread;
 
 use rustix::event::epoll;
 use rustix::io::Errno;
@@ -32,6 +30,7 @@ use rustix::thread::futex;
 
 use crate::mark::Mark;
 use crate::owner::Life;
+use crate::thread;
 
 /// A process whose death is noticed. Dropped, it is watched no more.
 #[derive(Debug)]
@@ -115,10 +114,6 @@ struct Entry {
     then: Option<Then>,
 }
 
-/// What a thread's own doing raises (signal(7)).
-const OWN: [libc::c_int; 6] =
-    [libc::SIGBUS, libc::SIGSEGV, libc::SIGFPE, libc::SIGILL, libc::SIGTRAP, libc::SIGSYS];
-
 /// Whom this process watches.
 #[derive(Debug)]
 struct Office {
@@ -159,25 +154,11 @@ impl Office {
         }
     }
 
-    /// Starts the thread. Signals are for the program's own threads, but for those that a thread's own doing raises:
-    /// blocked, they end the process (pthread_sigmask(3)), and what is done at a death touches segments that may be cut.
+    /// Starts the thread.
     fn open(&'static self) {
-        let mut before = MaybeUninit::<libc::sigset_t>::uninit();
-        let mut all = MaybeUninit::<libc::sigset_t>::uninit();
-        // SAFETY: fills in both sets, and blocks signals in this thread for some lines.
-        unsafe {
-            libc::sigfillset(all.as_mut_ptr());
-            for own in OWN {
-                libc::sigdelset(all.as_mut_ptr(), own);
-            }
-            libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), before.as_mut_ptr());
-        }
-        let thread = thread::Builder::new().name("folio-shm-watch".into());
-        if thread.stack_size(64 << 10).spawn(|| self.work()).is_err() {
+        if thread::start("folio-shm-watch", || self.work()).is_err() {
             self.is_closed.store(true, Ordering::Release);
         }
-        // SAFETY: sets what was set before.
-        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, before.as_ptr(), ptr::null_mut()) };
     }
 
     fn work(&self) {
@@ -226,7 +207,7 @@ mod tests {
                 let _kept = &kept;
                 begun.send(()).unwrap();
                 // Long enough to be dropped meanwhile.
-                thread::sleep(Duration::from_millis(50));
+                std::thread::sleep(Duration::from_millis(50));
             }
         };
         let watched = Watched::and_then(Mark::of(owner), Some(Then(Box::new(then)))).unwrap();

@@ -2,7 +2,9 @@
 
 mod common;
 
-use common::{Name, gets_ready};
+use std::time::Instant;
+
+use common::{Name, gets_ready, soon};
 use folio_shm::{Broadcast, ChannelOptions, Queue};
 
 fn small() -> ChannelOptions<Queue> {
@@ -51,5 +53,36 @@ fn what_was_polled_is_in_use_no_longer_than_its_ends() {
         }
         drop((queue, sender, receiver));
         assert!(!name.path().exists(), "a thread has it still");
+    }
+}
+
+/// The signals that a thread of this name blocks, as bits, once there is one.
+fn blocked_by(name: &str) -> u64 {
+    let field = |status: &str, field: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(field));
+        line.map(|value| value.trim().to_owned())
+    };
+    let end = soon();
+    loop {
+        assert!(Instant::now() < end, "there is no thread {name}");
+        for task in std::fs::read_dir("/proc/self/task").unwrap().flatten() {
+            let status = std::fs::read_to_string(task.path().join("status")).unwrap_or_default();
+            if field(&status, "Name:").as_deref() == Some(name) {
+                return u64::from_str_radix(&field(&status, "SigBlk:").unwrap(), 16).unwrap();
+            }
+        }
+    }
+}
+
+#[test]
+fn threads_behind_a_channel_leave_signals_to_the_program_and_no_fault_ends_it() {
+    let queue = small().memfd("polled").unwrap();
+    let (_sender, mut receiver) = (queue.sender().unwrap(), queue.receiver().unwrap());
+    receiver.ready_fd().unwrap();
+    for name in ["folio-shm-ready", "folio-shm-watch"] {
+        let blocked = blocked_by(name);
+        let has = |signal: libc::c_int| blocked & 1 << (signal - 1) != 0;
+        assert!([libc::SIGTERM, libc::SIGUSR1, libc::SIGCHLD].into_iter().all(has), "{name}");
+        assert!(![libc::SIGBUS, libc::SIGSEGV].into_iter().any(has), "{name}");
     }
 }

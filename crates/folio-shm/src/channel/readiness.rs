@@ -16,7 +16,7 @@ use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::thread::{self, JoinHandle};
+use std::thread::JoinHandle;
 use std::time::Instant;
 
 use rustix::event::{EventfdFlags, eventfd};
@@ -26,6 +26,7 @@ use crate::channel::wait::{Peer, Wait, Waiting};
 use crate::error::{Error, ErrorKind, Result};
 use crate::mark::Mark;
 use crate::sleep::LONG;
+use crate::thread;
 
 const POLL: &str = "poll";
 
@@ -69,15 +70,13 @@ impl Readiness {
             is_armed: AtomicBool::new(false),
             is_over: AtomicBool::new(false),
         });
-        let thread = thread::Builder::new().name("folio-shm-ready".into());
-        let thread = thread
-            .spawn({
-                let state = state.clone();
-                move || state.work()
-            })
-            .map_err(|error| {
-                fail(rustix::io::Errno::from_io_error(&error).unwrap_or(rustix::io::Errno::AGAIN))
-            })?;
+        let thread = thread::start("folio-shm-ready", {
+            let state = state.clone();
+            move || state.work()
+        });
+        let thread = thread.map_err(|error| {
+            fail(rustix::io::Errno::from_io_error(&error).unwrap_or(rustix::io::Errno::AGAIN))
+        })?;
         Ok(Self { state, thread: Some(thread), home: Mark::this_process() })
     }
 
@@ -133,7 +132,7 @@ impl State {
         wait.waiting = Waiting::Sleep;
         while !self.is_over.load(Ordering::Acquire) {
             if !self.is_armed.load(Ordering::Acquire) {
-                thread::park();
+                std::thread::park();
                 continue;
             }
             let is_ready = || {

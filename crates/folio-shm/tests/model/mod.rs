@@ -110,6 +110,8 @@ pub mod condition;
 pub mod mutex;
 #[path = "../../src/once.rs"]
 pub mod once;
+#[path = "../../src/thread.rs"]
+pub mod thread;
 
 pub mod header {
     pub const BYTES: usize = 0;
