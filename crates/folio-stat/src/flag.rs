@@ -105,12 +105,11 @@ pub struct Flags(Vec<Flag>);
 
 impl Flags {
     pub(crate) fn parse(line: &[u8]) -> Self {
-        Self(
-            line.split(u8::is_ascii_whitespace)
-                .filter_map(|word| word.try_into().ok())
-                .map(Flag::from_mnemonic)
-                .collect(),
-        )
+        // Two letters and a space each.
+        let mut flags = Vec::with_capacity(line.len() / 3);
+        let words = line.split(u8::is_ascii_whitespace);
+        flags.extend(words.filter_map(|word| word.try_into().ok()).map(Flag::from_mnemonic));
+        Self(flags)
     }
 
     /// Whether `flag` is set.

@@ -34,6 +34,7 @@
 //!
 //! The feature `serde` implements `Serialize` for all that is returned.
 
+mod ahead;
 pub mod backing;
 pub mod cache_counts;
 pub mod costs;

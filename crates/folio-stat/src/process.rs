@@ -17,14 +17,17 @@
 
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read};
 use std::ops::Range;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
+use std::sync::mpsc;
+use std::thread;
 
 use rustix::fs::{Mode, OFlags};
 
+use crate::ahead::{self, Ahead};
 use crate::backing::Backing;
 use crate::costs::Costs;
 use crate::error::{Error, ErrorKind, Result};
@@ -402,8 +405,22 @@ impl Process {
     }
 
     fn read(&self, file: &str, wanted: Span, operation: &'static str) -> Result<Vec<Costs>> {
-        let text = BufReader::with_capacity(64 << 10, self.open(file, operation)?);
-        let found = smaps::read(text, wanted, self.page_bytes).map_err(|error| match error {
+        let text = self.open(file, operation)?;
+        let parse = |text: &mut dyn BufRead| smaps::read(text, wanted, self.page_bytes);
+        // A thread would show among the mappings of this process itself.
+        let is_long = wanted.end() == usize::MAX && self.pid != std::process::id();
+        let (sender, receiver) = mpsc::sync_channel(ahead::CHUNKS);
+        let found = thread::scope(|scope| {
+            let reader = text.try_clone().ok().filter(|_| is_long).and_then(|text| {
+                let read = move || ahead::read(text, &sender);
+                thread::Builder::new().spawn_scoped(scope, read).ok()
+            });
+            match reader {
+                Some(_) => parse(&mut Ahead::new(receiver)),
+                None => parse(&mut BufReader::with_capacity(64 << 10, text)),
+            }
+        });
+        let found = found.map_err(|error| match error {
             ReadError::Io(error) => self.error(operation, &error),
             ReadError::Malformed(line) => Error::new(ErrorKind::Malformed, operation, self.thing())
                 .detail(format!("/proc/{}/{file} has the line {line:?}", self.pid)),

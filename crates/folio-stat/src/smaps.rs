@@ -220,6 +220,9 @@ fn pair(text: &[u8], separator: u8) -> Option<(u64, u64)> {
 
 /// The kernel writes a newline in a path as `\012`, and nothing else so.
 fn unescaped(name: &[u8]) -> Vec<u8> {
+    if !name.contains(&b'\\') {
+        return name.to_vec();
+    }
     let mut plain = Vec::with_capacity(name.len());
     let mut rest = name;
     while let Some((&byte, after)) = rest.split_first() {
