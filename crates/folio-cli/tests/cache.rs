@@ -6,7 +6,7 @@ use std::fs::{self, OpenOptions};
 use std::os::unix::fs::{FileExt, PermissionsExt, symlink};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use common::cache::{PAGE, cache, counts, evict, is_on_disk, on_disk};
 use common::{Ran, folio, is_root, noise, number, run, text};
@@ -194,7 +194,7 @@ fn what_cannot_be_looked_at_has_a_line_each_and_the_rest_is_counted() {
         return common::skip("root reads everything");
     }
     let secret = files.file("t/secret", b"x");
-    fs::set_permissions(&secret, fs::Permissions::from_mode(0o0)).unwrap();
+    fs::set_permissions(&secret, fs::Permissions::from_mode(0o000)).unwrap();
     let (_, lines) = leaving_out(&[&text(&files.path("t"))]);
     assert!(lines.contains("t/secret: Permission denied: run as its owner or as root"), "{lines}");
     let (_, lines) = leaving_out(&["/etc/passwd"]);
@@ -260,8 +260,9 @@ fn a_directory_of_many_files_is_shared_among_threads_and_counted_exactly() {
 fn a_watch_goes_on_until_nobody_reads_it() {
     let files = on_disk();
     let path = files.file("f", &noise(PAGE));
-    let mut command = folio(&["cache", "--watch=0.05", "--output", "json", &path]);
-    let mut child = command.stdout(std::process::Stdio::piped()).spawn().unwrap();
+    let missing = text(&files.path("missing"));
+    let mut command = folio(&["cache", "--watch=0.05", "--output", "json", &path, &missing]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut lines = common::cache::lines(&mut child);
     let first: Value = serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap();
     assert_eq!(counts(&first["total"]).0, 1);
@@ -270,7 +271,8 @@ fn a_watch_goes_on_until_nobody_reads_it() {
     let mut grown = grown.filter(|report| number(&report["total"], "pages") == 3);
     assert!(grown.next().is_some());
     drop(grown);
-    assert_eq!(child.wait().unwrap().code(), Some(0));
+    let ran = Ran::from(child.wait_with_output().unwrap());
+    assert!(ran.line().contains(&missing), "once, however often it is looked for: {ran:?}");
 }
 
 #[test]

@@ -67,19 +67,24 @@ pub fn run(arguments: &Cache, color: ColorChoice) -> Result<(), Failure> {
         range: arguments.range(),
         has_strips: arguments.strip || !is_json && io::stdout().is_terminal(),
     };
+    let mut is_first = true;
     loop {
-        let omissions = Omissions::new(color, is_json);
+        let omissions = Omissions::new(color, is_first, is_json);
         let lock = arguments.lock.then(|| Lock::new(look.clone()));
         let report = report(arguments, &look, lock.as_ref(), &omissions)?;
         let resident_bytes = report.resident_bytes();
-        let is_written = write(arguments, report, &omissions, color)?;
+        let is_read = write(arguments, report, &omissions, color)?;
         if let Some(lock) = lock {
-            lock.hold(resident_bytes)?;
+            omissions.say();
+            return lock.hold(resident_bytes);
         }
-        match arguments.watch {
-            Some(interval) if is_written => thread::sleep(interval),
-            _ => return omissions.close(),
+        let Some(interval) = arguments.watch else { return omissions.close() };
+        omissions.say();
+        if !is_read {
+            return Ok(());
         }
+        is_first = false;
+        thread::sleep(interval);
     }
 }
 

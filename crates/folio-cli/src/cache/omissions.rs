@@ -24,22 +24,26 @@ pub struct Omission {
 #[derive(Debug)]
 pub struct Omissions {
     color: ColorChoice,
+    /// Whether they are said.
+    is_first: bool,
     /// Whether they are kept to be listed.
     keeps: bool,
     inner: Mutex<(Option<Failure>, Vec<Omission>)>,
 }
 
 impl Omissions {
-    /// None so far.
-    pub fn new(color: ColorChoice, keeps: bool) -> Self {
-        Self { color, keeps, inner: Mutex::default() }
+    /// None so far. They are said where this is the first look, and kept to be listed with `keeps`.
+    pub fn new(color: ColorChoice, is_first: bool, keeps: bool) -> Self {
+        Self { color, is_first, keeps, inner: Mutex::default() }
     }
 
     /// Says what was left out, and why.
     pub fn add(&self, path: &Path, reason: &str) {
         let failure = Failure::new(format!("left out {}: {reason}", path.display()));
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(last) = inner.0.replace(failure) {
+        if let Some(last) = inner.0.replace(failure)
+            && self.is_first
+        {
             last.print(self.color);
         }
         if self.keeps {
@@ -50,6 +54,16 @@ impl Omissions {
     /// Those that were kept so far.
     pub fn list(&self) -> Vec<Omission> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner).1.clone()
+    }
+
+    /// Says the last one, where the command goes on.
+    pub fn say(self) {
+        let (color, is_first) = (self.color, self.is_first);
+        if let Err(last) = self.close()
+            && is_first
+        {
+            last.print(color);
+        }
     }
 
     /// What the command fails with.
