@@ -17,6 +17,11 @@ struct Kept {
     is_busy: bool,
 }
 
+/// Whether a process of the output has this number.
+fn is_of(process: &Value, pid: &str) -> bool {
+    process["pid"].as_u64() == pid.parse().ok()
+}
+
 #[test]
 #[ignore = "the process that other tests look at"]
 fn subject() {
@@ -174,7 +179,7 @@ fn every_process_is_listed_the_dearest_first() {
     let subject = Subject::start("quiet", "");
     let all = run(&["ps", "--output", "json"]).json();
     let all = all.as_array().unwrap();
-    let own = all.iter().find(|process| process["pid"].to_string() == subject.pid()).unwrap();
+    let own = all.iter().find(|process| is_of(process, &subject.pid())).unwrap();
     assert_eq!(own["state"], "alive");
     assert!(own.get("groups").is_none() && own["reason"].is_null());
     let known = all.iter().filter_map(|process| process["costs"]["proportional_bytes"].as_u64());
@@ -240,8 +245,7 @@ fn a_process_that_ended_is_said_so_and_stops_nothing() {
         std::thread::yield_now();
     }
     let all = run(&["ps", "--list", &pid, &quiet.pid(), "--output", "json"]).json();
-    let of =
-        |pid: &str| all.as_array().unwrap().iter().find(|p| p["pid"].to_string() == pid).unwrap();
+    let of = |pid: &str| all.as_array().unwrap().iter().find(|p| is_of(p, pid)).unwrap();
     assert_eq!((&of(&pid)["state"], &of(&pid)["costs"]), (&Value::from("ended"), &Value::Null));
     assert_eq!(of(&quiet.pid())["state"], "alive");
     let text = run(&["ps"]);
@@ -358,7 +362,7 @@ fn a_process_is_found_by_its_name_that_of_its_file_and_its_path() {
     let name = path.file_name().unwrap().to_str().unwrap();
     for argument in [name, &format!("{}*", &name[..6]), path.to_str().unwrap(), &name[..15]] {
         let all = run(&["ps", "--list", argument, "--output", "json"]).json();
-        let found = all.as_array().unwrap().iter().any(|p| p["pid"].to_string() == subject.pid());
+        let found = all.as_array().unwrap().iter().any(|p| is_of(p, &subject.pid()));
         assert!(found, "{argument}: {all:#}");
     }
     let none = run(&["ps", "no such name"]);
