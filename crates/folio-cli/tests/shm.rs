@@ -165,9 +165,16 @@ fn what_dead_processes_left_is_removed_and_nothing_else() {
         names.collect::<Vec<_>>()
     };
     let is_in = |names: Vec<String>, name: &Name| names.contains(&format!("\"{}\"", &**name));
-    assert!(is_in(names(&["--dry-run"]), &left));
+    // A child that another test is just starting has all descriptors for a moment, and is a user.
+    let removes = |arguments: &[&str]| {
+        let end = Instant::now() + Duration::from_secs(20);
+        while !is_in(names(arguments), &left) {
+            assert!(Instant::now() < end, "{arguments:?}");
+        }
+    };
+    removes(&["--dry-run"]);
     assert!(left.path().exists());
-    assert!(is_in(names(&[]), &left));
+    removes(&[]);
     assert!(!left.path().exists() && kept.path().exists());
 }
 
