@@ -4,9 +4,10 @@
 
 use std::borrow::Cow;
 use std::fs::File;
-use std::io::{self, BufWriter, IsTerminal};
+use std::io::{self, BufWriter, IsTerminal, Write};
 
 use anstream::AutoStream;
+use anstream::adapter::StripBytes;
 use anstyle::{AnsiColor, Style};
 use clap::ColorChoice;
 
@@ -22,7 +23,30 @@ pub const LETTER: Style = AnsiColor::Cyan.on_default();
 pub const BAD: Style = AnsiColor::Red.on_default().bold();
 
 /// Standard output, buffered, coloured where that is wanted.
-pub type Out = BufWriter<AutoStream<File>>;
+pub type Out = BufWriter<Styled>;
+
+/// A file that is written with styles, and gets them where they are wanted.
+#[derive(Debug)]
+pub struct Styled {
+    file: File,
+    /// What takes the styles out again. An [`AutoStream`] would write what is between two of them with a
+    /// call each.
+    plain: Option<StripBytes>,
+}
+
+impl Write for Styled {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let Some(plain) = &mut self.plain else { return self.file.write(bytes) };
+        let mut text = Vec::with_capacity(bytes.len());
+        plain.strip_next(bytes).for_each(|part| text.extend_from_slice(part));
+        self.file.write_all(&text)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
 
 /// Standard output as a file, unbuffered.
 ///
@@ -45,8 +69,13 @@ pub fn standard_input_file() -> io::Result<File> {
 /// # Errors
 /// As [`standard_output_file`].
 pub fn standard_output(color: ColorChoice) -> io::Result<Out> {
-    let stream = AutoStream::new(standard_output_file()?, choice(color));
-    Ok(BufWriter::with_capacity(64 << 10, stream))
+    let file = standard_output_file()?;
+    let is_plain = match choice(color) {
+        anstream::ColorChoice::Auto => AutoStream::choice(&file) == anstream::ColorChoice::Never,
+        choice => choice == anstream::ColorChoice::Never,
+    };
+    let plain = is_plain.then(StripBytes::new);
+    Ok(BufWriter::with_capacity(64 << 10, Styled { file, plain }))
 }
 
 /// Standard error for a line.
