@@ -77,40 +77,34 @@ pub(crate) fn write(
         let cells = rows.iter().map(|row| row[index].text.chars().count());
         cells.chain([columns[index].title.len()]).max().unwrap_or(0)
     };
+    let widths: Vec<usize> = (0..columns.len()).map(width).collect();
     let mut kept: Vec<usize> = (0..columns.len())
         .filter(|&index| {
             columns[index].rank == 0 || rows.iter().any(|row| row[index].says_something())
         })
         .collect();
-    while kept.iter().map(|&index| width(index) + GAP).sum::<usize>() > page_width + GAP {
-        let Some(place) = (0..kept.len()).max_by_key(|&place| columns[kept[place]].rank) else {
+    while kept.iter().map(|&index| widths[index] + GAP).sum::<usize>() > page_width + GAP {
+        let rank = |place: &usize| columns[kept[*place]].rank;
+        let Some(place) = (0..kept.len()).max_by_key(rank).filter(|place| rank(place) > 0) else {
             break;
         };
-        if columns[kept[place]].rank == 0 {
-            break;
-        }
         kept.remove(place);
     }
-    let widths: Vec<usize> = kept.iter().map(|&index| width(index)).collect();
-    let mut line = |cell_of: &dyn Fn(usize) -> Cell| {
+    let titles: Vec<Cell> = columns.iter().map(|column| Cell::styled(column.title, WEAK)).collect();
+    for row in std::iter::once(titles.as_slice()).chain(rows.iter().map(Vec::as_slice)) {
         let mut spaces = 0;
-        for (&index, width) in kept.iter().zip(&widths) {
-            let Cell { text, style } = cell_of(index);
-            let rest = width - text.chars().count();
-            if columns[index].is_number {
-                spaces += rest;
-            }
+        for &index in &kept {
+            let Cell { text, style } = &row[index];
+            let rest = widths[index] - text.chars().count();
+            let (before, behind) = if columns[index].is_number { (rest, 0) } else { (0, rest) };
+            spaces += before;
             if !text.is_empty() {
                 write!(out, "{:spaces$}{style}{text}{style:#}", "")?;
                 spaces = 0;
             }
-            spaces += if columns[index].is_number { GAP } else { rest + GAP };
+            spaces += behind + GAP;
         }
-        writeln!(out)
-    };
-    line(&|index| Cell::styled(columns[index].title, WEAK))?;
-    for row in rows {
-        line(&|index| row[index].clone())?;
+        writeln!(out)?;
     }
     Ok(())
 }

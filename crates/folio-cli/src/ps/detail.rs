@@ -150,7 +150,8 @@ impl Run {
         let mapping = &costs.mappings[0];
         let state = &run.state;
         let is_file = mapping.backing.inode != 0 || mapping.backing.path.is_some();
-        let offset = mapping.backing.offset_bytes + (run.address - mapping.address) as u64;
+        let offset =
+            mapping.backing.offset_bytes.saturating_add((run.address - mapping.address) as u64);
         Self {
             address: run.address,
             length_bytes: run.length_bytes,
