@@ -17,11 +17,6 @@ struct Kept {
     is_busy: bool,
 }
 
-/// Whether a process of the output has this number.
-fn is_of(process: &Value, pid: &str) -> bool {
-    process["pid"].as_u64() == pid.parse().ok()
-}
-
 #[test]
 #[ignore = "the process that other tests look at"]
 fn subject() {
@@ -78,6 +73,10 @@ fn rows<'a>(process: &'a Value, key: &str) -> &'a [Value] {
 
 fn sum(rows: &[Value], key: &str) -> u64 {
     rows.iter().map(|row| number(row, key)).sum()
+}
+
+fn of_pid<'a>(all: &'a [Value], pid: &str) -> Option<&'a Value> {
+    all.iter().find(|process| process["pid"].as_u64() == pid.parse().ok())
 }
 
 /// The figures of smaps_rollup, in bytes.
@@ -179,7 +178,7 @@ fn every_process_is_listed_the_dearest_first() {
     let subject = Subject::start("quiet", "");
     let all = run(&["ps", "--output", "json"]).json();
     let all = all.as_array().unwrap();
-    let own = all.iter().find(|process| is_of(process, &subject.pid())).unwrap();
+    let own = of_pid(all, &subject.pid()).unwrap();
     assert_eq!(own["state"], "alive");
     assert!(own.get("groups").is_none() && own["reason"].is_null());
     let known = all.iter().filter_map(|process| process["costs"]["proportional_bytes"].as_u64());
@@ -245,7 +244,7 @@ fn a_process_that_ended_is_said_so_and_stops_nothing() {
         std::thread::yield_now();
     }
     let all = run(&["ps", "--list", &pid, &quiet.pid(), "--output", "json"]).json();
-    let of = |pid: &str| all.as_array().unwrap().iter().find(|p| is_of(p, pid)).unwrap();
+    let of = |pid: &str| of_pid(all.as_array().unwrap(), pid).unwrap();
     assert_eq!((&of(&pid)["state"], &of(&pid)["costs"]), (&Value::from("ended"), &Value::Null));
     assert_eq!(of(&quiet.pid())["state"], "alive");
     let text = run(&["ps"]);
@@ -362,8 +361,8 @@ fn a_process_is_found_by_its_name_that_of_its_file_and_its_path() {
     let name = path.file_name().unwrap().to_str().unwrap();
     for argument in [name, &format!("{}*", &name[..6]), path.to_str().unwrap(), &name[..15]] {
         let all = run(&["ps", "--list", argument, "--output", "json"]).json();
-        let found = all.as_array().unwrap().iter().any(|p| is_of(p, &subject.pid()));
-        assert!(found, "{argument}: {all:#}");
+        let found = of_pid(all.as_array().unwrap(), &subject.pid());
+        assert!(found.is_some(), "{argument}: {all:#}");
     }
     let none = run(&["ps", "no such name"]);
     assert_eq!((none.code, none.text()), (1, ""));
