@@ -11,7 +11,6 @@
 use std::collections::HashSet;
 use std::ffi::{CStr, CString, OsStr};
 use std::fs::File;
-use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -236,13 +235,15 @@ impl Walker<'_> {
     }
 
     fn directory(&self, mut directory: Directory, buffer: &mut Vec<u8>) {
-        let opened = system::open_directory(&directory.path, READ, directory.depth == 0)
+        let is_root = directory.depth == 0;
+        let opened = system::open_directory(&directory.path, READ, is_root)
             .and_then(|fd| Ok((fstat(&fd)?, fd)));
         let (stat, fd) = match opened {
             Ok(opened) => opened,
+            // Something else has taken its place.
+            Err(Errno::NOTDIR | Errno::LOOP) if !is_root => return,
             Err(errno) => return self.failed(&directory.path, errno),
         };
-        let is_root = directory.depth == 0;
         if stat.st_dev != directory.device || is_root {
             if self.walk.one_file_system && !is_root {
                 return;
@@ -269,7 +270,7 @@ impl Walker<'_> {
     }
 
     fn read(&self, open: Arc<Open>, buffer: &mut Vec<u8>) {
-        let mut entries = RawDir::new(&open.fd, spare(buffer));
+        let mut entries = RawDir::new(&open.fd, buffer.spare_capacity_mut());
         let mut names = Vec::new();
         while let Some(entry) = entries.next() {
             match entry {
@@ -374,11 +375,6 @@ impl Walker<'_> {
             self.left_out(path, &reason(errno));
         }
     }
-}
-
-/// The room for names in a buffer.
-fn spare(buffer: &mut Vec<u8>) -> &mut [MaybeUninit<u8>] {
-    buffer.spare_capacity_mut()
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
