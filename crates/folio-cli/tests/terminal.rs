@@ -111,6 +111,17 @@ fn a_watch_is_redrawn_in_place_on_a_terminal_and_no_line_is_wider_than_it() {
     assert_eq!((text.contains(ESCAPE), text.lines().count(), code), (false, 4, 0), "{text:?}");
 }
 
+#[test]
+fn a_terminal_shows_which_pages_of_a_file_are_in_the_page_cache() {
+    let files = Files::new();
+    let path = files.file("f", &noise(64 << 12));
+    for columns in [100, 60] {
+        let (text, code) = on_terminal(&mut folio(&["cache", "--color=never", &path]), columns);
+        assert_eq!((text.matches("████████").count() > 0, code), (true, 0), "{text}");
+        assert!(!off_terminal(&mut folio(&["cache", &path])).contains('█'));
+    }
+}
+
 /// Writes to a pipe that nobody reads for a while, then reads it all.
 fn slowly(command: &mut Command) -> usize {
     let mut child = command.stdout(Stdio::piped()).spawn().unwrap();

@@ -8,7 +8,7 @@
 //!    itself, and the kernel reads ahead of it in large folios, which readahead(2) does not.
 //! 4. Who ends the last piece of a file counts what the page cache holds of it.
 //!
-//! Memory goes by `BATCH`, not by the number of files: while a batch is loaded, the walk waits.
+//! Memory goes by a batch of pieces, not by the number of files: while one is loaded, the walk waits.
 
 use std::fs::File;
 use std::ops::Range;
