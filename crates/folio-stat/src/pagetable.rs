@@ -91,7 +91,8 @@ impl Process {
     /// the range starts in.
     ///
     /// What a file has in the page cache beyond that is [`PageCache`](crate::PageCache)'s to say.
-    /// Zero pages are not resident; [`Via::Text`](crate::Via::Text) cannot tell them and takes them for resident.
+    /// Zero pages are not resident; [`Via::Text`](crate::Via::Text) cannot tell them and takes
+    /// them for resident.
     ///
     /// # Errors
     ///
