@@ -79,6 +79,23 @@ pub struct Backing {
 }
 
 impl Backing {
+    /// What a kernel's record of a mapping (perf_event_open(2), `PERF_RECORD_MMAP2`) says it is: the
+    /// name as in proc_pid_maps(5), and where in it the mapping starts.
+    ///
+    /// Whether a file of the kernel's own has huge pages is not told: they are
+    /// [`Hugetlb`](BackingKind::Hugetlb) in what a [`Process`](crate::Process) lists only.
+    ///
+    /// ```
+    /// use folio_stat::{Backing, BackingKind};
+    ///
+    /// let backing = Backing::named(b"/data/a (deleted)", 4096, (8, 1), 77);
+    /// assert_eq!((backing.kind, backing.deleted), (BackingKind::File, true));
+    /// assert_eq!(Backing::named(b"", 0, (0, 0), 0).kind, BackingKind::Anonymous);
+    /// ```
+    pub fn named(name: &[u8], offset_bytes: u64, device: (u32, u32), inode: u64) -> Self {
+        Self::new(name, offset_bytes, device, inode, 0, 0)
+    }
+
     /// From what both `/proc/PID/maps` and PROCMAP_QUERY say.
     pub(crate) fn new(
         name: &[u8],
