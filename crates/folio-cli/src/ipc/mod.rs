@@ -23,12 +23,11 @@ pub mod text;
 pub mod transport;
 
 use std::io::{self, Write};
-use std::path::Path;
 
 use clap::ColorChoice;
 
-use crate::failure::{Failure, words};
-use crate::newfile::NewFile;
+use crate::failure::Failure;
+use crate::outfile::OutFile;
 use crate::terminal;
 use arguments::{Compare, CompareCommand, CompareOutput, Ipc};
 use report::Report;
@@ -44,36 +43,12 @@ pub fn run(arguments: &Compare, color: ColorChoice) -> Result<(), Failure> {
         return peer::run(&part.to_string_lossy());
     }
     // Before anything is measured, lest that was for nothing.
-    let drawing = ipc.svg.as_ref().map(|path| Drawing::create(path)).transpose()?;
+    let drawing = ipc.svg.as_ref().map(|path| OutFile::create(path, "--svg")).transpose()?;
     let report = measure::all(ipc.quick, ipc.anywhere)?;
     if let Some(drawing) = drawing {
-        drawing.finish(&svg::draw(&report))?;
+        drawing.finish(svg::draw(&report).as_bytes())?;
     }
     write(&report, ipc, color).or_else(|error| Failure::of_output(&error))
-}
-
-/// A file that appears when it is finished.
-struct Drawing<'a> {
-    path: &'a Path,
-    file: NewFile,
-}
-
-impl<'a> Drawing<'a> {
-    fn create(path: &'a Path) -> Result<Self, Failure> {
-        let file = NewFile::create(path, 0o666).map_err(|error| Self::failed(path, &error))?;
-        Ok(Self { path, file })
-    }
-
-    fn finish(self, svg: &str) -> Result<(), Failure> {
-        let Self { path, file } = self;
-        let written = file.file().write_all(svg.as_bytes()).and_then(|()| file.finish(true));
-        written.map_err(|error| Self::failed(path, &error))
-    }
-
-    fn failed(path: &Path, error: &io::Error) -> Failure {
-        let (path, words) = (path.display(), words(error));
-        Failure::new(format!("cannot write {path}: {words}: write it elsewhere (--svg)"))
-    }
 }
 
 fn write(report: &Report, arguments: &Ipc, color: ColorChoice) -> io::Result<()> {

@@ -9,8 +9,9 @@ use std::time::Instant;
 use anstyle::Style;
 use clap::ColorChoice;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use signal_hook::consts::SIGINT;
 
-use crate::failure::{Failure, words};
+use crate::failure::Failure;
 use crate::shm::arguments::{ShmOutput, Watch};
 use crate::shm::columns::Columns;
 use crate::shm::find::{failure, find};
@@ -18,6 +19,7 @@ use crate::shm::journal;
 use crate::shm::sample::{Change, Sample};
 use crate::shm::tally::Tally;
 use crate::shm::users::Users;
+use crate::signals;
 use crate::size::{grouped, rounded};
 use crate::terminal::{self, BAD, STRONG};
 
@@ -35,9 +37,7 @@ const NOTES: usize = 8;
 /// What cannot be found or opened; that it is gone, with status [`GONE`]; that standard output could not be
 /// written.
 pub fn run(arguments: &Watch, color: ColorChoice) -> Result<(), Failure> {
-    let interrupted = interrupted().map_err(|error| {
-        Failure::new(format!("cannot watch for an interrupt: {}", words(&error)))
-    })?;
+    let interrupted = signals::arrivals(&[SIGINT])?;
     let mut target = Target::of(arguments)?;
     let mut before = target.look(None)?;
     let mut screen = match Screen::new(arguments, color) {
@@ -63,13 +63,6 @@ pub fn run(arguments: &Watch, color: ColorChoice) -> Result<(), Failure> {
         next = next.max(Instant::now() - arguments.interval);
     }
     Ok(())
-}
-
-/// A stream that can be read when somebody has pressed Ctrl-C (SIGINT).
-fn interrupted() -> io::Result<UnixStream> {
-    let (ours, handlers) = UnixStream::pair()?;
-    signal_hook::low_level::pipe::register(signal_hook::consts::SIGINT, handlers)?;
-    Ok(ours)
 }
 
 #[derive(Debug, PartialEq, Eq)]

@@ -1,0 +1,50 @@
+//! Signals as descriptors that can be waited for beside others.
+
+use std::io::Read;
+use std::os::unix::net::UnixStream;
+
+use crate::failure::{Failure, words};
+
+/// A stream that can be read when one of these signals has arrived. They end nothing any more.
+///
+/// # Errors
+/// That there is no descriptor left.
+pub fn arrivals(signals: &[i32]) -> Result<UnixStream, Failure> {
+    let register = || {
+        let (ours, handlers) = UnixStream::pair()?;
+        ours.set_nonblocking(true)?;
+        for &signal in signals {
+            signal_hook::low_level::pipe::register(signal, handlers.try_clone()?)?;
+        }
+        Ok(ours)
+    };
+    register().map_err(|error: std::io::Error| {
+        Failure::new(format!("cannot watch for an interrupt: {}", words(&error)))
+    })
+}
+
+/// Forgets the signals that have arrived.
+pub fn take(mut stream: &UnixStream) {
+    let mut bytes = [0; 64];
+    while stream.read(&mut bytes).is_ok_and(|count| count == bytes.len()) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::event::{PollFd, PollFlags, poll};
+
+    #[test]
+    fn a_signal_can_be_waited_for_and_is_forgotten() {
+        let stream = arrivals(&[signal_hook::consts::SIGUSR2]).unwrap();
+        let is_ready = |stream: &UnixStream, seconds| {
+            let time = rustix::event::Timespec { tv_sec: seconds, tv_nsec: 0 };
+            poll(&mut [PollFd::new(stream, PollFlags::IN)], Some(&time)).unwrap() == 1
+        };
+        assert!(!is_ready(&stream, 0));
+        signal_hook::low_level::raise(signal_hook::consts::SIGUSR2).unwrap();
+        assert!(is_ready(&stream, 10));
+        take(&stream);
+        assert!(!is_ready(&stream, 0));
+    }
+}
