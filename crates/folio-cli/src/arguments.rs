@@ -23,6 +23,8 @@ use rustix::param::page_size;
 
 use crate::cache::arguments::CACHE_NOTES;
 pub use crate::cache::arguments::Cache;
+use crate::faults::arguments::FAULTS_NOTES;
+pub use crate::faults::arguments::Faults;
 use crate::generate;
 pub use crate::ipc::arguments::Compare;
 pub use crate::namedadvice::NamedAdvice;
@@ -144,6 +146,13 @@ pub enum Command {
     /// what came of it.
     #[command(after_help = CACHE_NOTES)]
     Cache(Box<Cache>),
+
+    /// Watch a program's page faults: which files made it wait, and what would help
+    ///
+    /// Runs COMMAND, or looks on at a process, and tells its page faults apart by file and by the code that
+    /// touched it, with how long threads stood still for them. COMMAND's children are watched too.
+    #[command(after_help = FAULTS_NOTES)]
+    Faults(Faults),
 
     /// Compare folio with others, on this machine
     Compare(Compare),

@@ -39,6 +39,7 @@ pub(crate) const COMMANDS: &[&str] = &[
     "shm-gc",
     "ps",
     "cache",
+    "faults",
     "compare",
     "compare-ipc",
     "completions",

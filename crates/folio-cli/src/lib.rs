@@ -23,7 +23,8 @@
 //! 8. [`ipc`] measures ways between processes.
 //! 9. [`ps`] shows what processes have mapped.
 //! 10. [`cache`] shows, loads, evicts and locks what the page cache holds of files.
-//! 11. A [`Failure`] is one line on standard error.
+//! 11. [`faults`] watches the page faults of a program.
+//! 12. A [`Failure`] is one line on standard error.
 //!
 //! Standard output carries the result and nothing else; [`progress`] and failures go to standard
 //! error.
@@ -32,6 +33,7 @@ pub mod arguments;
 pub mod cache;
 mod columns;
 pub mod failure;
+pub mod faults;
 pub mod generate;
 pub mod hex;
 pub mod ipc;
@@ -92,6 +94,11 @@ where
         Command::Shm(shm) => shm::run(shm, arguments.color),
         Command::Ps(ps) => ps::run(ps, arguments.color),
         Command::Cache(cache) => cache::run(cache, arguments.color),
+        Command::Faults(faults) => match faults::run(faults, arguments.color) {
+            // That of the program.
+            Ok(status) => return ExitCode::from(status),
+            Err(failure) => Err(failure),
+        },
         Command::Compare(compare) => ipc::run(compare, arguments.color),
         Command::Completions { shell } => generate::completions(*shell),
         Command::Man { command } => generate::man(command.as_deref()),

@@ -26,6 +26,7 @@ const PAGES: &[&str] = &[
     "shm-gc",
     "ps",
     "cache",
+    "faults",
     "compare-ipc",
 ];
 

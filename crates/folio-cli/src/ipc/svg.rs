@@ -151,7 +151,8 @@ fn whole(figure: &str) -> String {
     figure.replace(".00", "").replace(".0 ", " ").replace(".0/", "/")
 }
 
-fn text(svg: &mut String, x: f64, y: f64, style: &str, text: &str) {
+/// A line of text, with what XML would take for its own written otherwise.
+pub(crate) fn text(svg: &mut String, x: f64, y: f64, style: &str, text: &str) {
     let text = text.replace('&', "&amp;").replace('<', "&lt;");
     let _ = writeln!(svg, "<text x=\"{x:.1}\" y=\"{y:.1}\" {style}>{text}</text>");
 }

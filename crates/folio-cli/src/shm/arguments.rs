@@ -418,7 +418,7 @@ fn parse_time(text: &str) -> Result<Duration, &'static str> {
 }
 
 /// Not so short that looking is all that is done.
-fn parse_interval(text: &str) -> Result<Duration, &'static str> {
+pub(crate) fn parse_interval(text: &str) -> Result<Duration, &'static str> {
     match parse_time(text)? {
         time if time < Duration::from_millis(10) => Err("an interval has 10ms or more"),
         time => Ok(time),

@@ -1,0 +1,358 @@
+//! A profile: page faults, gathered from records in the order of their times.
+//!
+//! Three events make one page fault. The first happens when the kernel begins with it, one of the other
+//! two when a page is there: so the time between is what the thread stood still for. A page fault that
+//! has a beginning only ended in a signal, SIGBUS or SIGSEGV: the way in which folio's pager and its
+//! guarded mappings, and others who handle page faults themselves, come to know of them.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use folio_stat::Backing;
+
+use crate::faults::heat::Heat;
+use crate::faults::record::{Map, Record, Sample, Stamped};
+use crate::faults::space::{Id, Spaces};
+
+/// A huge page, and base pages in it.
+const HUGE_SHIFT: u32 = 21;
+/// In a huge page's worth of addresses, from here on it is used rather than touched here and there.
+const DENSE: u32 = 256;
+/// Steps that far ahead, in bytes, still read one after another.
+const AHEAD_BYTES: u64 = 1 << 20;
+/// A call chain with fewer frames was cut short: even main(3) is called by something.
+const SHORT: usize = 3;
+
+/// What a page fault's events say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Event {
+    /// The kernel begins.
+    Begun,
+    /// The page was in memory.
+    Minor,
+    /// It had to be read, or somebody was waited for.
+    Major,
+}
+
+/// Page faults, and how long threads stood still for them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Figures {
+    /// Those whose page was in memory.
+    pub minor: u64,
+    /// Those whose page had to be read.
+    pub major: u64,
+    /// Those that ended in a signal.
+    pub signalled: u64,
+    /// Nanoseconds of the minor ones.
+    pub minor_stall: u64,
+    /// Nanoseconds of the major ones.
+    pub major_stall: u64,
+}
+
+impl Figures {
+    /// All of them.
+    pub fn count(&self) -> u64 {
+        self.minor + self.major + self.signalled
+    }
+
+    /// Nanoseconds of all of them.
+    pub fn stall(&self) -> u64 {
+        self.minor_stall + self.major_stall
+    }
+
+    /// Adds others.
+    pub fn add(&mut self, other: &Self) {
+        self.minor += other.minor;
+        self.major += other.major;
+        self.signalled += other.signalled;
+        self.minor_stall += other.minor_stall;
+        self.major_stall += other.major_stall;
+    }
+}
+
+/// The page faults of a backing.
+#[derive(Debug, Clone, Default)]
+pub struct OfBacking {
+    /// How many.
+    pub figures: Figures,
+    /// Where and when, if offsets in it mean something.
+    pub heat: Heat,
+    /// Those a little behind the one before, in the backing.
+    pub in_order: u64,
+    /// Where the last one was.
+    last: Option<u64>,
+    /// How many in each huge page's worth of a process's addresses.
+    blocks: HashMap<(u32, u64), u32>,
+}
+
+impl OfBacking {
+    /// Page faults in, and number of, the huge pages' worth of addresses that are mostly used.
+    pub fn dense(&self) -> (u64, u64) {
+        let dense = self.blocks.values().filter(|&&count| count >= DENSE);
+        dense.fold((0, 0), |(faults, blocks), &count| (faults + u64::from(count), blocks + 1))
+    }
+}
+
+/// A place in code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Frame {
+    /// The file; nothing where none is known.
+    pub(crate) backing: Option<Id>,
+    /// Where in it, or the address.
+    pub(crate) at: u64,
+}
+
+/// Who touched what: a process by its name, a backing, a call chain, the innermost first.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Touch {
+    pub(crate) process: Rc<str>,
+    pub(crate) backing: Option<Id>,
+    pub(crate) in_kernel: bool,
+    pub(crate) frames: Rc<[Frame]>,
+}
+
+/// A page fault that has begun.
+#[derive(Debug)]
+struct Begun {
+    sample: Sample,
+    nanoseconds: u64,
+}
+
+/// All that is known of a program's page faults.
+#[derive(Debug, Default)]
+pub struct Profile {
+    events: HashMap<u64, Event>,
+    pub(crate) spaces: Spaces,
+    begun: HashMap<u32, Begun>,
+    names: HashMap<u32, Rc<str>>,
+    /// The first moment, to which times are relative.
+    start: u64,
+    /// All of them.
+    pub(crate) total: Figures,
+    pub(crate) by_backing: HashMap<Option<Id>, OfBacking>,
+    pub(crate) by_process: HashMap<(u32, Rc<str>), Figures>,
+    pub(crate) by_touch: HashMap<Touch, Figures>,
+    /// Page faults with a call chain of a frame or two.
+    pub(crate) short_chains: u64,
+    /// Page faults of the kernel, within system calls.
+    pub(crate) in_kernel: u64,
+    /// Records that found no room.
+    pub(crate) lost: u64,
+}
+
+impl Profile {
+    /// Nothing yet, from `start` by CLOCK_MONOTONIC on; which identifiers are which event.
+    pub fn new(events: HashMap<u64, Event>, start: u64) -> Self {
+        Self { events, start, ..Self::default() }
+    }
+
+    /// That a process is there already, under this name.
+    pub(crate) fn begin(&mut self, process: u32, name: &str, mappings: Vec<folio_stat::Mapping>) {
+        self.names.insert(process, name.into());
+        self.spaces.begin(process, mappings);
+    }
+
+    /// The backings that numbers stand for.
+    pub(crate) fn backing(&self, id: Id) -> &Backing {
+        &self.spaces.backings()[id as usize]
+    }
+
+    /// Takes in the next record.
+    pub fn apply(&mut self, stamped: Stamped) {
+        let nanoseconds = stamped.nanoseconds;
+        match stamped.record {
+            Record::Sample(sample) => match self.events.get(&sample.identifier) {
+                Some(Event::Begun) => {
+                    self.end_unfinished(sample.thread);
+                    self.begun.insert(sample.thread, Begun { sample, nanoseconds });
+                }
+                Some(&event) => self.finish(event, sample, nanoseconds),
+                None => {}
+            },
+            Record::Map(map) => self.map(map),
+            Record::Name { process, thread, name, executed } => {
+                if executed {
+                    self.end_unfinished(thread);
+                    self.spaces.forget(process);
+                }
+                // The name of the process is that of its first thread.
+                if executed || process == thread {
+                    self.names.insert(process, name.into());
+                }
+            }
+            Record::Start { process, parent, .. } => {
+                self.spaces.fork(process, parent);
+                if let Some(name) = self.names.get(&parent).filter(|_| process != parent).cloned() {
+                    self.names.insert(process, name);
+                }
+            }
+            Record::End { thread, .. } => self.end_unfinished(thread),
+            Record::Lost(records) => {
+                self.lost += records;
+                // Whether one of them was the end of these is not known.
+                self.begun.clear();
+            }
+        }
+    }
+
+    fn map(&mut self, map: Map) {
+        self.spaces.map(map);
+    }
+
+    fn finish(&mut self, event: Event, sample: Sample, nanoseconds: u64) {
+        let is_same = |begun: &Begun| begun.sample.address >> 12 == sample.address >> 12;
+        let begun = match self.begun.remove(&sample.thread) {
+            Some(begun) if is_same(&begun) => Some(begun.nanoseconds),
+            Some(other) => {
+                self.add_signalled(other);
+                None
+            }
+            None => None,
+        };
+        // Where its beginning was lost, its time is not known.
+        let stall = begun.map_or(0, |begun| nanoseconds.saturating_sub(begun));
+        let figures = match event {
+            Event::Major => Figures { major: 1, major_stall: stall, ..Figures::default() },
+            _ => Figures { minor: 1, minor_stall: stall, ..Figures::default() },
+        };
+        self.add(&sample, nanoseconds, figures);
+    }
+
+    /// A page fault that nothing came of.
+    fn end_unfinished(&mut self, thread: u32) {
+        if let Some(begun) = self.begun.remove(&thread) {
+            self.add_signalled(begun);
+        }
+    }
+
+    fn add_signalled(&mut self, begun: Begun) {
+        let Begun { mut sample, nanoseconds } = begun;
+        // What the kernel touches in vain ends with an error, and without a signal.
+        if sample.in_kernel {
+            return;
+        }
+        // A frame is as much as is known of it.
+        sample.chain = vec![sample.instruction];
+        self.add(&sample, nanoseconds, Figures { signalled: 1, ..Figures::default() });
+    }
+
+    fn add(&mut self, sample: &Sample, nanoseconds: u64, figures: Figures) {
+        self.total.add(&figures);
+        self.in_kernel += u64::from(sample.in_kernel);
+        let process = self.names.get(&sample.process).cloned().unwrap_or_else(|| "?".into());
+        self.by_process.entry((sample.process, process.clone())).or_default().add(&figures);
+
+        let place = self.spaces.at(sample.process, sample.address);
+        let backing = place.map(|place| place.backing);
+        let has_offsets = backing.is_some_and(|backing| self.spaces.has_offsets(backing));
+        let of = self.by_backing.entry(backing).or_default();
+        of.figures.add(&figures);
+        let offset = place.map_or(sample.address, |place| place.offset_bytes) & !0xfff;
+        if has_offsets {
+            of.heat.add(offset, nanoseconds.saturating_sub(self.start), figures.stall());
+        }
+        let ahead = |last: u64| offset > last && offset - last <= AHEAD_BYTES;
+        of.in_order += u64::from(of.last.is_some_and(ahead));
+        of.last = Some(offset);
+        *of.blocks.entry((sample.process, sample.address >> HUGE_SHIFT)).or_default() += 1;
+
+        let frames = self.frames(sample);
+        self.short_chains += u64::from(figures.signalled == 0 && frames.len() < SHORT);
+        let touch = Touch { process, backing, in_kernel: sample.in_kernel, frames };
+        self.by_touch.entry(touch).or_default().add(&figures);
+    }
+
+    /// Up to where the kernel, which follows frame pointers, was led out of the code.
+    fn frames(&self, sample: &Sample) -> Rc<[Frame]> {
+        let frames = sample.chain.iter().enumerate().map_while(|(depth, &address)| {
+            // Behind a call is where it returns to; the call itself may be the last of its function.
+            let address = if depth == 0 { address } else { address.saturating_sub(1) };
+            match self.spaces.known(sample.process, address) {
+                Some(place) if place.is_executable || depth == 0 => {
+                    Some(Frame { backing: Some(place.backing), at: place.offset_bytes })
+                }
+                // Behind an execve(2) the code is another program's.
+                _ if depth == 0 && !sample.in_kernel => Some(Frame { backing: None, at: address }),
+                _ => None,
+            }
+        });
+        frames.collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EVENTS: [(u64, Event); 3] = [(1, Event::Begun), (2, Event::Minor), (3, Event::Major)];
+
+    fn sample(identifier: u64, address: u64, nanoseconds: u64) -> Stamped {
+        let sample = Sample {
+            identifier,
+            process: 10,
+            thread: 11,
+            instruction: 0x50,
+            address,
+            in_kernel: false,
+            chain: vec![0x50, 0x60, 0x70],
+        };
+        Stamped { nanoseconds, record: Record::Sample(sample) }
+    }
+
+    fn profile(records: impl IntoIterator<Item = Stamped>) -> Profile {
+        let mut profile = Profile::new(EVENTS.into(), 0);
+        profile.spaces.map(Map {
+            process: 10,
+            address: 0x10000,
+            length_bytes: 0x10000,
+            offset_bytes: 0x3000,
+            device: (8, 1),
+            inode: 7,
+            is_executable: false,
+            name: b"/data/a".to_vec(),
+        });
+        for record in records {
+            profile.apply(record);
+        }
+        profile
+    }
+
+    #[test]
+    fn a_page_fault_takes_from_its_beginning_until_its_page_is_there() {
+        let profile = profile([
+            sample(1, 0x10008, 100),
+            sample(2, 0x10008, 150),
+            sample(1, 0x12000, 200),
+            sample(3, 0x12000, 5200),
+        ]);
+        let expected =
+            Figures { minor: 1, major: 1, minor_stall: 50, major_stall: 5000, signalled: 0 };
+        assert_eq!(profile.total, expected);
+        let [(&Some(id), of)] = profile.by_backing.iter().collect::<Vec<_>>()[..] else { panic!() };
+        assert_eq!(profile.backing(id).to_string(), "/data/a");
+        assert_eq!((of.figures, of.in_order), (expected, 1));
+        let cells: Vec<_> = of.heat.cells().into_iter().map(|cell| cell.0).collect();
+        assert_eq!(cells, [0x3000, 0x5000]);
+    }
+
+    #[test]
+    fn what_has_a_beginning_only_ended_in_a_signal() {
+        let end = Record::End { process: 10, thread: 11 };
+        let profile = profile([
+            sample(1, 0x10000, 1),
+            sample(1, 0x11000, 2),
+            sample(2, 0x11000, 3),
+            sample(1, 0x12000, 4),
+            Stamped { nanoseconds: 5, record: end },
+        ]);
+        assert_eq!((profile.total.signalled, profile.total.minor), (2, 1));
+    }
+
+    #[test]
+    fn where_records_were_lost_no_time_and_no_signal_is_made_up() {
+        let lost = Stamped { nanoseconds: 2, record: Record::Lost(7) };
+        let profile = profile([sample(1, 0x10000, 1), lost, sample(2, 0x11000, 3)]);
+        let expected = Figures { minor: 1, ..Figures::default() };
+        assert_eq!((profile.total, profile.lost), (expected, 7));
+    }
+}

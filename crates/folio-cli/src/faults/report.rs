@@ -1,0 +1,314 @@
+//! The report: all that a profile says, with names in the place of numbers. It is the JSON.
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::os::unix::process::ExitStatusExt;
+use std::rc::Rc;
+
+use serde::Serialize;
+
+use crate::faults::advice::{self, Advice, Transparent};
+use crate::faults::heat::Heat;
+use crate::faults::profile::{Figures, Frame, Profile, Touch};
+use crate::faults::symbols::Symbols;
+use crate::faults::watch::Watched;
+
+/// Functions of a backing that are named.
+const FUNCTIONS: usize = 10;
+
+/// All that was found out.
+#[derive(Debug, Clone, Serialize)]
+pub struct Report {
+    /// COMMAND, if there was one.
+    pub command: Option<Vec<String>>,
+    /// The process that was watched, if it was named.
+    pub process: Option<u32>,
+    /// COMMAND's exit status, or 128 and the signal that ended it.
+    pub status: Option<u8>,
+    /// How long it was watched.
+    pub elapsed_nanoseconds: u64,
+    /// All page faults.
+    #[serde(flatten)]
+    pub total: Counts,
+    /// Those within system calls, where they are seen.
+    pub kernel_faults: u64,
+    /// Whether they are.
+    pub sees_kernel_faults: bool,
+    /// What the events counted.
+    pub counted_faults: u64,
+    /// Those of them that nothing more is known of.
+    pub missed_faults: u64,
+    /// Records that found no room.
+    pub lost_records: u64,
+    /// Page faults with a call chain of one or two frames.
+    pub short_chains: u64,
+    /// The kernel's count for COMMAND and the children that it has waited for (getrusage(2)).
+    pub usage_minor_faults: Option<u64>,
+    /// The same of major ones.
+    pub usage_major_faults: Option<u64>,
+    /// What would help.
+    pub advice: Vec<Advice>,
+    /// By backing, those first that threads stood still for longest.
+    pub backings: Vec<OfBacking>,
+    /// By process, likewise.
+    pub processes: Vec<OfProcess>,
+    /// By call chain.
+    #[serde(skip)]
+    pub chains: Vec<Chain>,
+}
+
+/// Numbers of page faults, and nanoseconds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Counts {
+    /// The page was in memory.
+    pub minor_faults: u64,
+    /// It was waited for.
+    pub major_faults: u64,
+    /// They ended in a signal.
+    pub signalled_faults: u64,
+    /// How long threads stood still.
+    pub stall_nanoseconds: u64,
+    /// For the major ones.
+    pub major_stall_nanoseconds: u64,
+}
+
+impl Counts {
+    /// All of them.
+    pub fn faults(&self) -> u64 {
+        self.minor_faults + self.major_faults + self.signalled_faults
+    }
+}
+
+impl From<&Figures> for Counts {
+    fn from(figures: &Figures) -> Self {
+        Self {
+            minor_faults: figures.minor,
+            major_faults: figures.major,
+            signalled_faults: figures.signalled,
+            stall_nanoseconds: figures.stall(),
+            major_stall_nanoseconds: figures.major_stall,
+        }
+    }
+}
+
+/// The page faults of a backing.
+#[derive(Debug, Clone, Serialize)]
+pub struct OfBacking {
+    /// Its path, or what the kernel calls it.
+    pub name: String,
+    /// What kind it is, in the words of folio-stat.
+    pub kind: String,
+    /// How many.
+    #[serde(flatten)]
+    pub counts: Counts,
+    /// Those a little behind the one before.
+    pub in_order_faults: u64,
+    /// Who took them.
+    pub functions: Vec<OfFunction>,
+    /// Where and when, for what has offsets.
+    #[serde(serialize_with = "serialize_heat")]
+    pub heat: Option<Heat>,
+}
+
+/// The page faults of a function, in a backing.
+#[derive(Debug, Clone, Serialize)]
+pub struct OfFunction {
+    /// The function.
+    pub function: String,
+    /// Who called it.
+    pub caller: Option<String>,
+    /// How many.
+    #[serde(flatten)]
+    pub counts: Counts,
+}
+
+/// The page faults of a process.
+#[derive(Debug, Clone, Serialize)]
+pub struct OfProcess {
+    /// Its number.
+    pub process: u32,
+    /// The program's name.
+    pub name: String,
+    /// How many.
+    #[serde(flatten)]
+    pub counts: Counts,
+}
+
+/// The page faults of a call chain.
+#[derive(Debug, Clone)]
+pub struct Chain {
+    /// The process, functions from the outermost on, the backing.
+    pub frames: Vec<Rc<str>>,
+    /// How many.
+    pub counts: Counts,
+}
+
+impl Report {
+    /// What was watched, of a command or a process.
+    pub(crate) fn of(watched: Watched, command: &[OsString], process: Option<u32>) -> Self {
+        let profile = &watched.profile;
+        let elapsed = u64::try_from(watched.elapsed.as_nanos()).unwrap_or(u64::MAX);
+        let mut names = Names { profile, symbols: Symbols::default(), known: HashMap::new() };
+        let chains: Vec<_> =
+            profile.by_touch.iter().map(|(touch, figures)| names.chain(touch, figures)).collect();
+        let mut functions = names.functions();
+        let transparent = Transparent::of_machine();
+        let mut advice = Vec::new();
+        let mut backings: Vec<_> = profile.by_backing.iter().collect();
+        backings.sort_by_key(|(id, of)| {
+            std::cmp::Reverse((of.figures.stall(), of.figures.count(), **id))
+        });
+        let backings = backings.into_iter().map(|(id, of)| {
+            let backing = id.map(|id| profile.backing(id));
+            if let Some(backing) = backing {
+                advice.extend(advice::on(backing, of, elapsed, transparent));
+            }
+            OfBacking {
+                name: backing.map_or("unknown".into(), ToString::to_string),
+                kind: backing.map_or("unknown".into(), |backing| backing.kind.to_string()),
+                counts: (&of.figures).into(),
+                in_order_faults: of.in_order,
+                functions: functions.remove(id).unwrap_or_default(),
+                heat: backing.filter(|backing| backing.path.is_some()).map(|_| of.heat.clone()),
+            }
+        });
+        let backings = backings.collect();
+        let mut processes: Vec<_> = profile
+            .by_process
+            .iter()
+            .map(|((process, name), figures)| {
+                let (process, name) = (*process, name.to_string());
+                OfProcess { process, name, counts: figures.into() }
+            })
+            .collect();
+        processes.sort_by_key(|one| {
+            std::cmp::Reverse((one.counts.stall_nanoseconds, one.counts.faults(), one.process))
+        });
+        let counted = watched.counts.0 + watched.counts.1;
+        let seen = profile.total.minor + profile.total.major;
+        let text = |word: &OsString| word.to_string_lossy().into_owned();
+        Self {
+            command: (!command.is_empty()).then(|| command.iter().map(text).collect()),
+            process,
+            status: watched.status.map(status),
+            elapsed_nanoseconds: elapsed,
+            total: (&profile.total).into(),
+            kernel_faults: profile.in_kernel,
+            sees_kernel_faults: watched.sees_kernel,
+            counted_faults: counted,
+            missed_faults: counted.saturating_sub(seen),
+            lost_records: profile.lost,
+            short_chains: profile.short_chains,
+            usage_minor_faults: watched.usage.map(|usage| usage.0),
+            usage_major_faults: watched.usage.map(|usage| usage.1),
+            advice,
+            backings,
+            processes,
+            chains,
+        }
+    }
+}
+
+/// An exit status as a shell has it.
+fn status(status: std::process::ExitStatus) -> u8 {
+    let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
+    code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1)
+}
+
+/// Names of what a profile has numbers for.
+struct Names<'a> {
+    profile: &'a Profile,
+    symbols: Symbols,
+    known: HashMap<Frame, Rc<str>>,
+}
+
+impl Names<'_> {
+    fn frame(&mut self, frame: Frame) -> Rc<str> {
+        let Self { profile, symbols, known } = self;
+        let name = || match frame.backing {
+            Some(id) => symbols.name(profile.backing(id), frame.at),
+            None => format!("{:#x}", frame.at).into(),
+        };
+        known.entry(frame).or_insert_with(name).clone()
+    }
+
+    fn backing(&self, touch: &Touch) -> Rc<str> {
+        let name = touch.backing.map(|id| self.profile.backing(id).to_string());
+        name.map_or("unknown".into(), Rc::from)
+    }
+
+    fn chain(&mut self, touch: &Touch, figures: &Figures) -> Chain {
+        let mut frames = vec![touch.process.clone()];
+        frames.extend(touch.frames.iter().rev().map(|&frame| self.frame(frame)));
+        if touch.in_kernel {
+            frames.push("[system call]".into());
+        }
+        frames.push(self.backing(touch));
+        Chain { frames, counts: figures.into() }
+    }
+
+    /// By backing, those first that stood still for longest.
+    fn functions(&mut self) -> HashMap<Option<u32>, Vec<OfFunction>> {
+        let mut sums: HashMap<_, HashMap<_, Figures>> = HashMap::new();
+        let profile = self.profile;
+        for (touch, figures) in &profile.by_touch {
+            let mut frames = touch.frames.iter().map(|&frame| self.frame(frame));
+            let function = match touch.in_kernel {
+                true => Some("[system call]".into()),
+                false => frames.next(),
+            };
+            let Some(function) = function else { continue };
+            let key = (function, frames.next());
+            sums.entry(touch.backing).or_default().entry(key).or_default().add(figures);
+        }
+        let list = |sums: HashMap<(Rc<str>, Option<Rc<str>>), Figures>| {
+            let mut list: Vec<_> = sums.into_iter().collect();
+            list.sort_by(|(a, one), (b, other)| {
+                (other.stall(), other.count(), a).cmp(&(one.stall(), one.count(), b))
+            });
+            list.truncate(FUNCTIONS);
+            let of = |((function, caller), figures): ((Rc<str>, Option<Rc<str>>), Figures)| {
+                let (function, caller) =
+                    (function.to_string(), caller.map(|name| name.to_string()));
+                OfFunction { function, caller, counts: (&figures).into() }
+            };
+            list.into_iter().map(of).collect()
+        };
+        sums.into_iter().map(|(backing, sums)| (backing, list(sums))).collect()
+    }
+}
+
+/// Its steps, and the cells in which something happened.
+fn serialize_heat<S: serde::Serializer>(
+    heat: &Option<Heat>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    #[derive(Serialize)]
+    struct Cell {
+        offset_bytes: u64,
+        time_nanoseconds: u64,
+        faults: u64,
+        stall_nanoseconds: u64,
+    }
+    #[derive(Serialize)]
+    struct Cells {
+        offset_step_bytes: u64,
+        time_step_nanoseconds: u64,
+        cells: Vec<Cell>,
+    }
+    let cells = heat.as_ref().map(|heat| Cells {
+        offset_step_bytes: heat.offset_step_bytes(),
+        time_step_nanoseconds: heat.time_step_nanoseconds(),
+        cells: heat
+            .cells()
+            .into_iter()
+            .map(|(offset_bytes, time_nanoseconds, cell)| Cell {
+                offset_bytes,
+                time_nanoseconds,
+                faults: cell.faults,
+                stall_nanoseconds: cell.stall_nanoseconds,
+            })
+            .collect(),
+    });
+    cells.serialize(serializer)
+}

@@ -1,0 +1,137 @@
+//! Symbols: the functions of programs and libraries, by where they lie in their files.
+//!
+//! Functions come from the table of symbols that a file has (elf(5)), the full one or that of dynamic
+//! linking, and are written as in their language. Where there is none, a place is written as the file
+//! and the offset in it.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use folio_stat::Backing;
+use object::elf::{self, FileHeader64};
+use object::read::elf::{FileHeader, ProgramHeader, Sym};
+use object::{LittleEndian, ReadCache};
+
+/// Of a file.
+#[derive(Debug, Default)]
+struct Table {
+    /// Where parts of the file are in memory: offset in the file, length, address.
+    segments: Vec<(u64, u64, u64)>,
+    /// By address: address, length, name.
+    functions: Vec<(u64, u64, Rc<str>)>,
+}
+
+/// The functions of all files that were asked for.
+#[derive(Debug, Default)]
+pub(crate) struct Symbols {
+    tables: HashMap<(PathBuf, u64), Option<Table>>,
+}
+
+impl Symbols {
+    /// What is at an offset of a backing.
+    pub(crate) fn name(&mut self, backing: &Backing, offset_bytes: u64) -> Rc<str> {
+        let Some(path) = backing.path.as_deref() else {
+            // Code that was made at run time, or the kernel's own page.
+            return backing.name.as_deref().map_or("[no file]".into(), Rc::from);
+        };
+        let table = self
+            .tables
+            .entry((path.to_owned(), backing.inode))
+            .or_insert_with(|| Table::of(path, backing.inode));
+        table.as_ref().and_then(|table| table.at(offset_bytes)).unwrap_or_else(|| {
+            let file = path.file_name().unwrap_or_default().to_string_lossy();
+            format!("{file}+{offset_bytes:#x}").into()
+        })
+    }
+}
+
+impl Table {
+    /// Of the file at `path`, if it is still the one that was mapped.
+    fn of(path: &Path, inode: u64) -> Option<Self> {
+        const LE: LittleEndian = LittleEndian;
+        let file = File::open(path).ok()?;
+        let metadata = file.metadata().ok()?;
+        if !metadata.is_file() || metadata.ino() != inode {
+            return None;
+        }
+        let data = ReadCache::new(file);
+        let data = &data;
+        let header = FileHeader64::<LittleEndian>::parse(data).ok()?;
+        let mut table = Self::default();
+        for segment in header.program_headers(LE, data).ok()? {
+            if segment.p_type(LE) == elf::PT_LOAD {
+                let place = (segment.p_offset(LE), segment.p_filesz(LE), segment.p_vaddr(LE));
+                table.segments.push(place);
+            }
+        }
+        let sections = header.sections(LE, data).ok()?;
+        for kind in [elf::SHT_SYMTAB, elf::SHT_DYNSYM] {
+            let symbols = sections.symbols(LE, data, kind).ok()?;
+            for symbol in symbols.iter() {
+                let is_function = [elf::STT_FUNC, elf::STT_GNU_IFUNC].contains(&symbol.st_type());
+                if !is_function || symbol.is_undefined(LE) {
+                    continue;
+                }
+                let name = symbols.symbol_name(LE, symbol).unwrap_or_default();
+                let name = demangled(&String::from_utf8_lossy(name)).into();
+                table.functions.push((symbol.st_value(LE), symbol.st_size(LE), name));
+            }
+            if !table.functions.is_empty() {
+                break;
+            }
+        }
+        table.functions.sort_unstable();
+        Some(table)
+    }
+
+    fn at(&self, offset_bytes: u64) -> Option<Rc<str>> {
+        let &(offset, _, address) = self
+            .segments
+            .iter()
+            .find(|(offset, length, _)| (*offset..offset + length).contains(&offset_bytes))?;
+        let address = address + (offset_bytes - offset);
+        let next = self.functions.partition_point(|(start, _, _)| *start <= address);
+        let (start, length, name) = self.functions.get(next.checked_sub(1)?)?;
+        // One of assembly may say no length.
+        (*length == 0 || address - start < *length).then(|| name.clone())
+    }
+}
+
+/// A name as its language writes it.
+fn demangled(name: &str) -> String {
+    if let Ok(name) = rustc_demangle::try_demangle(name) {
+        return format!("{name:#}");
+    }
+    let symbol = cpp_demangle::Symbol::new(name);
+    symbol.ok().and_then(|symbol| symbol.demangle().ok()).unwrap_or_else(|| name.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_written_as_in_their_language() {
+        assert_eq!(demangled("main"), "main");
+        assert_eq!(demangled("_ZN4core3ptr4read17h0123456789abcdefE"), "core::ptr::read");
+        assert_eq!(
+            demangled("_ZNSt6vectorIiSaIiEE9push_backEi").replace(' ', ""),
+            "std::vector<int,std::allocator<int>>::push_back(int)"
+        );
+    }
+
+    #[test]
+    fn a_function_of_this_test_is_found_by_where_it_lies() {
+        let address = demangled as *const () as usize;
+        let code = folio_stat::Process::current().unwrap().mapping_at(address).unwrap().unwrap();
+        let offset = code.backing.offset_bytes + (address - code.address) as u64;
+        let backing = code.backing;
+        let name = Symbols::default().name(&backing, offset);
+        assert_eq!(&*name, "folio_cli::faults::symbols::demangled");
+        let elsewhere = Symbols::default().name(&backing, 1);
+        assert!(elsewhere.ends_with("+0x1"), "{elsewhere}");
+    }
+}

@@ -1,0 +1,178 @@
+//! Watching: a command from its start to its end, or a process for a while.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::process::{Command, ExitStatus};
+use std::time::{Duration, Instant};
+
+use folio_stat::Process;
+use rustix::event::Timespec;
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
+use rustix::time::{ClockId, clock_gettime};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+
+use crate::failure::{Failure, words};
+use crate::faults::order::Order;
+use crate::faults::profile::Profile;
+use crate::faults::session::{Session, Target};
+use crate::faults::sys;
+use crate::program;
+use crate::run::{NOT_FOUND, UNUSABLE};
+use crate::signals;
+
+/// Between looks at rings that nothing makes full.
+const ROUND: Duration = Duration::from_millis(250);
+
+/// What was seen.
+#[derive(Debug)]
+pub(crate) struct Watched {
+    pub(crate) profile: Profile,
+    pub(crate) elapsed: Duration,
+    /// How the command ended.
+    pub(crate) status: Option<ExitStatus>,
+    /// Minor and major page faults that the events counted, seen or not.
+    pub(crate) counts: (u64, u64),
+    /// Those of the command and its children by getrusage(2), which counts what the kernel does, too.
+    pub(crate) usage: Option<(u64, u64)>,
+    /// Whether page faults within system calls were seen.
+    pub(crate) sees_kernel: bool,
+}
+
+/// Runs a command, and watches it and its children until it ends.
+///
+/// # Errors
+/// That it cannot be watched, or not be started.
+pub(crate) fn command(command: &[OsString], most_frames: u16) -> Result<Watched, Failure> {
+    // At least one is required.
+    let (name, arguments) = command.split_first().ok_or_else(|| Failure::new("no command"))?;
+    let path = program::find(name)?;
+    let session = Session::open(Target::Command, most_frames)?;
+    // Ctrl-C reaches the command by the terminal; this process is to see its end.
+    let interrupted = signals::arrivals(&[SIGINT, SIGQUIT]);
+    let (terminated, hung_up) = (signals::arrivals(&[SIGTERM]), signals::arrivals(&[SIGHUP]));
+    let (_interrupted, terminated, hung_up) = (interrupted?, terminated?, hung_up?);
+
+    let before = sys::page_faults_of_children();
+    let mut watch = Watch::new(session);
+    let mut child = Command::new(&path).arg0(name).args(arguments).spawn().map_err(|error| {
+        let status = if error.kind() == io::ErrorKind::NotFound { NOT_FOUND } else { UNUSABLE };
+        let reason = words(&error);
+        Failure::new(format!("cannot run {}: {reason}", path.display())).with_status(status)
+    })?;
+    let process = Pid::from_child(&child);
+    let done = pidfd_open(process, PidfdFlags::empty()).map_err(|error| failed(&error.into()))?;
+    loop {
+        let fds = [done.as_fd(), terminated.as_fd(), hung_up.as_fd()];
+        let [ended, terminate, hang_up] = watch.round(fds, ROUND)?;
+        for (arrived, stream, signal) in
+            [(terminate, &terminated, Signal::TERM), (hang_up, &hung_up, Signal::HUP)]
+        {
+            if arrived {
+                signals::take(stream);
+                // One that has ended needs none.
+                let _ = kill_process(process, signal);
+            }
+        }
+        if ended {
+            break;
+        }
+    }
+    let status = child.wait().map_err(|error| failed(&error))?;
+    let after = sys::page_faults_of_children();
+    let watched = watch.finish()?;
+    let usage = Some((after.0 - before.0, after.1 - before.1));
+    Ok(Watched { status: Some(status), usage, ..watched })
+}
+
+/// Watches a process until it ends, the time is over, or Ctrl-C.
+///
+/// # Errors
+/// That it cannot be watched, or is not there.
+pub(crate) fn process(
+    process: u32,
+    time: Option<Duration>,
+    most_frames: u16,
+) -> Result<Watched, Failure> {
+    let stop = signals::arrivals(&[SIGINT, SIGTERM, SIGHUP])?;
+    let known = Process::of(process)?;
+    let done = process_descriptor(process)?;
+    let session = Session::open(Target::Process(process), most_frames)?;
+    let mut watch = Watch::new(session);
+    watch.session.start().map_err(|error| failed(&error))?;
+    // What is mapped from here on is told by records, which come later and lie over these.
+    let name = fs::read_to_string(format!("/proc/{process}/comm")).unwrap_or_default();
+    watch.profile.begin(process, name.trim_end(), known.mappings()?);
+    let end = time.map(|time| Instant::now() + time);
+    loop {
+        let left = end.map_or(ROUND, |end| end.saturating_duration_since(Instant::now()));
+        let [ended, stopped] = watch.round([done.as_fd(), stop.as_fd()], left.min(ROUND))?;
+        if ended || stopped || left.is_zero() {
+            break;
+        }
+    }
+    watch.finish()
+}
+
+fn process_descriptor(process: u32) -> Result<OwnedFd, Failure> {
+    let pid = i32::try_from(process).ok().and_then(Pid::from_raw);
+    let found = pid.ok_or(rustix::io::Errno::SRCH);
+    found.and_then(|pid| pidfd_open(pid, PidfdFlags::empty())).map_err(|_| {
+        Failure::new(format!("cannot find process {process}: it is none, or a thread of another"))
+    })
+}
+
+/// Watching under way.
+#[derive(Debug)]
+struct Watch {
+    session: Session,
+    order: Order,
+    profile: Profile,
+    start: Instant,
+}
+
+impl Watch {
+    fn new(session: Session) -> Self {
+        let now = clock_gettime(ClockId::Monotonic);
+        let now = now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64;
+        let profile = Profile::new(session.identifiers(), now);
+        Self { session, order: Order::default(), profile, start: Instant::now() }
+    }
+
+    /// Waits, no longer than this, and takes in what has come.
+    fn round<const N: usize>(
+        &mut self,
+        others: [BorrowedFd<'_>; N],
+        time: Duration,
+    ) -> Result<[bool; N], Failure> {
+        let time = Timespec { tv_sec: 0, tv_nsec: i64::from(time.subsec_nanos()) };
+        let ready = self.session.wait(others, time).map_err(|error| failed(&error))?;
+        self.session.take(&mut self.order).map_err(|error| failed(&error))?;
+        self.profile.spaces.begin_round();
+        self.order.finish_round(|stamped| self.profile.apply(stamped));
+        Ok(ready)
+    }
+
+    fn finish(mut self) -> Result<Watched, Failure> {
+        let elapsed = self.start.elapsed();
+        let stopped = self.session.stop().and_then(|()| self.session.take(&mut self.order));
+        stopped.map_err(|error| failed(&error))?;
+        self.profile.spaces.begin_round();
+        self.order.finish(|stamped| self.profile.apply(stamped));
+        let counts = self.session.counts().map_err(|error| failed(&error))?;
+        Ok(Watched {
+            profile: self.profile,
+            elapsed,
+            status: None,
+            counts,
+            usage: None,
+            sees_kernel: self.session.sees_kernel(),
+        })
+    }
+}
+
+fn failed(error: &io::Error) -> Failure {
+    Failure::new(format!("cannot go on watching: {}", words(error)))
+}

@@ -1,0 +1,314 @@
+//! `folio faults`: page faults of programs that take known ones.
+
+mod common;
+
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::process::CommandExt;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use common::programs::{compiled, installed};
+use common::{Files, Ran, folio, noise, number, run, skip, text};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use serde_json::Value;
+
+const COUNT: u64 = 200;
+/// Between the pages that `faults.c` touches.
+const APART: u64 = 16 * 4096;
+
+/// Whether page faults can be watched here; says that a test is skipped where they cannot.
+fn can_watch() -> bool {
+    let ran = run(&["faults", "--", "true"]);
+    let lacks = ran.code == 1 && ran.stderr.starts_with("folio: cannot watch");
+    if lacks {
+        skip(ran.line());
+    }
+    !lacks
+}
+
+/// A directory with the program, and a file for it.
+struct Bench {
+    files: Files,
+    program: String,
+    file: String,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let files = Files::new();
+        let program = compiled(&files, "faults.c");
+        let file = files.file("known", &noise((COUNT * APART) as usize));
+        Self { files, program, file }
+    }
+
+    /// What the program printed, and what folio found out.
+    fn watch(&self, options: &[&str], words: &[&str]) -> (Ran, Value) {
+        let report = text(&self.files.path("report.json"));
+        let fixed = ["faults", "--output", "json", "-o", &report];
+        let ran = run(&[&fixed, options, &["--", &self.program], words].concat());
+        assert_eq!(ran.stderr, "", "{ran:?}");
+        let report = std::fs::read(report).unwrap();
+        (ran, serde_json::from_slice(&report).unwrap())
+    }
+
+    fn of_file<'a>(&self, report: &'a Value) -> &'a Value {
+        of(report, &self.file)
+    }
+}
+
+fn of<'a>(report: &'a Value, name: &str) -> &'a Value {
+    let backings = report["backings"].as_array().unwrap();
+    let found = backings.iter().find(|backing| backing["name"] == name);
+    found.unwrap_or_else(|| panic!("no {name} in {report:#}"))
+}
+
+fn faults(counts: &Value) -> u64 {
+    number(counts, "minor_faults") + number(counts, "major_faults")
+}
+
+/// The last line of what the program printed.
+fn counted(ran: &Ran) -> u64 {
+    ran.text().lines().last().unwrap().parse().unwrap()
+}
+
+#[test]
+fn known_pages_of_a_known_file_are_told_by_offset_and_by_function() {
+    if !can_watch() {
+        return;
+    }
+    let bench = Bench::new();
+    let (ran, report) = bench.watch(&[], &["here", &bench.file, &COUNT.to_string()]);
+    assert_eq!((ran.code, counted(&ran)), (0, COUNT));
+    let file = bench.of_file(&report);
+    assert_eq!((faults(file), &file["kind"]), (COUNT, &"file".into()));
+    assert!(number(file, "in_order_faults") >= COUNT - 1, "{file:#}");
+    assert!(number(file, "stall_nanoseconds") > 0, "{file:#}");
+    let heat = &file["heat"];
+    assert_eq!(number(heat, "offset_step_bytes"), 4096);
+    let mut offsets: Vec<_> =
+        heat["cells"].as_array().unwrap().iter().map(|cell| number(cell, "offset_bytes")).collect();
+    offsets.dedup();
+    assert_eq!(offsets, (0..COUNT).map(|page| page * APART).collect::<Vec<_>>());
+    let function = &file["functions"][0];
+    assert_eq!((&function["function"], faults(function)), (&"touch_page".into(), COUNT));
+    assert_eq!(function["caller"], "touch_pages");
+    assert_eq!((number(&report, "missed_faults"), number(&report, "lost_records")), (0, 0));
+}
+
+#[test]
+fn page_faults_of_threads_and_children_are_in() {
+    if !can_watch() {
+        return;
+    }
+    let bench = Bench::new();
+    for (wher, processes) in [("thread", 1), ("child", 2)] {
+        let (ran, report) = bench.watch(&[], &[wher, &bench.file, &COUNT.to_string()]);
+        assert!(counted(&ran) >= COUNT, "{ran:?}");
+        assert_eq!(faults(bench.of_file(&report)), COUNT, "{wher}");
+        assert_eq!(report["processes"].as_array().unwrap().len(), processes, "{report:#}");
+    }
+}
+
+#[test]
+fn page_faults_that_end_in_a_signal_are_told_apart() {
+    if !can_watch() {
+        return;
+    }
+    let bench = Bench::new();
+    let (_, report) = bench.watch(&[], &["signal", &bench.file, &COUNT.to_string()]);
+    // Each is taken again when its page may be touched.
+    let file = bench.of_file(&report);
+    assert_eq!((number(file, "signalled_faults"), faults(file)), (COUNT, COUNT));
+}
+
+#[test]
+fn page_faults_that_folios_pager_handles_are_in() {
+    if !can_watch() {
+        return;
+    }
+    let files = Files::new();
+    let (path, folio) = (text(&files.path("report.json")), env!("CARGO_BIN_EXE_folio"));
+    let options = ["faults", "--output", "json", "-o", &path, "--", folio];
+    let ran = run(&[&options[..], &["map", "zero:16M", "--touch", "all"]].concat());
+    assert_eq!((ran.code, ran.stderr.as_str()), (0, ""));
+    let report: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+    let backings = report["backings"].as_array().unwrap();
+    let paged: Vec<_> =
+        backings.iter().filter(|one| number(one, "signalled_faults") > 10).collect();
+    assert_eq!(paged.len(), 1, "{report:#}");
+    let name = paged[0]["name"].as_str().unwrap();
+    match name {
+        "anonymous" => skip("the kernel keeps no names of memory (CONFIG_ANON_VMA_NAME)"),
+        _ => assert!(name.starts_with("[anon:folio:"), "{name}"),
+    }
+}
+
+#[test]
+fn counts_agree_with_the_kernels() {
+    if !can_watch() {
+        return;
+    }
+    let bench = Bench::new();
+    let count = 20_000;
+    let (ran, report) = bench.watch(&[], &["here", "-", &count.to_string()]);
+    let inside = counted(&ran);
+    assert!((count..count + 20).contains(&inside), "{inside}");
+    let (seen, counted) = (faults(&report), number(&report, "counted_faults"));
+    assert_eq!(seen + number(&report, "missed_faults"), counted);
+    let usage = number(&report, "usage_minor_faults") + number(&report, "usage_major_faults");
+    // getrusage(2) counts from fork(2) on, and what the kernel does for execve(2).
+    assert!(counted <= usage && usage - counted < 400, "{counted} of {usage}");
+    if number(&report, "missed_faults") == 0 {
+        let heap = report["backings"].as_array().unwrap();
+        let anonymous = heap.iter().filter(|one| one["kind"] == "anonymous").map(faults);
+        let anonymous: u64 = anonymous.sum();
+        assert!((count..count + 100).contains(&anonymous), "{report:#}");
+    }
+}
+
+#[test]
+fn perf_counts_the_same() {
+    if !can_watch() || installed("perf").is_none() {
+        return;
+    }
+    let bench = Bench::new();
+    let count = 5000.to_string();
+    let (_, report) = bench.watch(&[], &["here", "-", &count]);
+    let mut perf = Command::new("perf");
+    common::same_everywhere(&mut perf);
+    perf.args(["stat", "-x,", "-e", "minor-faults,major-faults", &bench.program, "here", "-"]);
+    let output = perf.arg(&count).output().unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    let counts = errors.lines().filter_map(|line| line.split(',').next()?.parse::<u64>().ok());
+    let perf: u64 = counts.sum();
+    if perf == 0 {
+        return skip(format_args!("perf counts nothing: {errors}"));
+    }
+    let folio = number(&report, "counted_faults");
+    assert!(folio.abs_diff(perf) < 60, "{folio} and {perf}");
+}
+
+#[test]
+fn a_process_that_runs_is_watched_until_it_ends() {
+    if !can_watch() {
+        return;
+    }
+    let bench = Bench::new();
+    let mut program = Command::new(&bench.program)
+        .args(["thread", &bench.file, &COUNT.to_string(), "wait"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(program.stdout.take().unwrap()).lines();
+    assert_eq!(lines.next().unwrap().unwrap(), "ready");
+    let pid = program.id().to_string();
+    let mut folio = folio(&["faults", "--pid", &pid, "--output", "json"]);
+    let folio = folio.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    // It watches when it has rings mapped and the mappings read; then it sleeps in poll(2).
+    let watches = || {
+        let syscall = format!("/proc/{}/syscall", folio.id());
+        let maps = std::fs::read_to_string(format!("/proc/{}/maps", folio.id()));
+        let syscall = std::fs::read_to_string(syscall).unwrap_or_default();
+        let sleeps = ["7 ", "271 "].iter().any(|poll| syscall.starts_with(poll));
+        sleeps && maps.unwrap_or_default().contains("[perf_event]")
+    };
+    let patience = Instant::now() + Duration::from_secs(20);
+    while !watches() {
+        assert!(Instant::now() < patience, "folio does not begin");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    program.stdin.take().unwrap().write_all(b"\n").unwrap();
+    assert!(program.wait().unwrap().success());
+    let ran = Ran::from(folio.wait_with_output().unwrap());
+    let report = ran.json();
+    assert_eq!(faults(bench.of_file(&report)), COUNT);
+    assert_eq!(report["processes"][0]["name"], "faults");
+}
+
+#[test]
+fn the_exit_status_is_the_programs_and_standard_output_its_own() {
+    if !can_watch() {
+        return;
+    }
+    for (script, code) in [("echo out; exit 7", 7), ("echo out; kill -TERM $$", 143)] {
+        let ran = run(&["faults", "--", "sh", "-c", script]);
+        assert_eq!((ran.code, ran.text()), (code, "out\n"));
+        assert!(ran.stderr.contains("page faults, which stalled it for"), "{}", ran.stderr);
+    }
+    for (program, code) in [("no-such-program", 127), ("/", 126)] {
+        let ran = run(&["faults", "--", program]);
+        assert_eq!((ran.code, ran.text()), (code, ""));
+        assert!(ran.line().starts_with(&format!("cannot run {program}: ")));
+    }
+    let ran = run(&["faults", "--pid", "4194305"]);
+    assert_eq!(ran.code, 1);
+    assert!(ran.line().contains("4194305"), "{ran:?}");
+}
+
+#[test]
+fn signals_reach_the_program_and_the_report_follows() {
+    if !can_watch() {
+        return;
+    }
+    let script = "trap 'exit 8' INT; trap 'exit 9' TERM; echo ready; while :; do sleep 0.02; done";
+    // From a terminal, Ctrl-C goes to both; what somebody else sends, to folio alone.
+    for (signal, is_for_group, code) in [(Signal::INT, true, 8), (Signal::TERM, false, 9)] {
+        let mut folio = folio(&["faults", "--", "sh", "-c", script]);
+        folio.process_group(0).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut folio = folio.spawn().unwrap();
+        let mut lines = BufReader::new(folio.stdout.take().unwrap()).lines();
+        assert_eq!(lines.next().unwrap().unwrap(), "ready");
+        let process = Pid::from_child(&folio);
+        match is_for_group {
+            true => kill_process_group(process, signal).unwrap(),
+            false => kill_process(process, signal).unwrap(),
+        }
+        let output = folio.wait_with_output().unwrap();
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{errors}");
+        assert!(errors.contains("which stalled it for"), "{errors}");
+    }
+}
+
+#[test]
+fn maps_drawings_and_call_chains_show_the_file() {
+    if !can_watch() {
+        return;
+    }
+    let bench = Bench::new();
+    let (svg, folded) = (bench.files.path("heat.svg"), bench.files.path("folded"));
+    let drawn = ["faults", "--heat", "--svg", svg.to_str().unwrap()];
+    let chains = ["--folded", folded.to_str().unwrap(), "--", &bench.program];
+    let ran = run(&[&drawn[..], &chains, &["here", &bench.file, "200"]].concat());
+    assert_eq!(ran.code, 0);
+    let name = bench.file.rsplit('/').next().unwrap();
+    let mut lines = ran.stderr.lines().skip_while(|line| !line.ends_with(name));
+    assert!(lines.any(|line| line.contains(['░', '▒', '▓', '█'])), "{}", ran.stderr);
+    assert!(ran.stderr.contains("  touch_page <"), "{}", ran.stderr);
+
+    let svg = std::fs::read_to_string(svg).unwrap();
+    assert!(svg.starts_with("<svg xmlns") && svg.ends_with("</svg>\n"), "{svg}");
+    assert!(svg.contains(&format!(">{}</text>", bench.file)), "{svg}");
+
+    let folded = std::fs::read_to_string(folded).unwrap();
+    let end = format!(";touch_pages;touch_page;{} 200", bench.file);
+    let mut lines = folded.lines().filter(|line| line.starts_with("faults;"));
+    assert!(lines.any(|line| line.contains(";main;") && line.ends_with(&end)), "{folded}");
+}
+
+#[test]
+fn every_key_is_documented() {
+    if !can_watch() {
+        return;
+    }
+    let bench = Bench::new();
+    let (_, report) = bench.watch(&[], &["here", &bench.file, "200"]);
+    let file = bench.of_file(&report);
+    let (heat, function) = (&file["heat"], &file["functions"][0]);
+    let manual = include_str!("../../../docs/command.md");
+    let parts = [&report, file, heat, &heat["cells"][0], function, &report["processes"][0]];
+    for key in parts.into_iter().flat_map(|part| part.as_object().unwrap().keys()) {
+        assert!(manual.contains(&format!("| `{key}` |")), "{key}");
+    }
+}
