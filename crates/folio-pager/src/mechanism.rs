@@ -127,6 +127,14 @@ impl Mechanism {
         Ok(addresses)
     }
 
+    /// Names addresses of a mapping for those who look at the process. Not where pages are mapped one by one:
+    /// what has a name is never one mapping of the kernel's with what has none.
+    pub(crate) fn name(&self, addresses: &Range<usize>, name: &str) {
+        if self.userfault.is_some() {
+            sys::name(addresses, name);
+        }
+    }
+
     /// Addresses for slots of a size, without memory yet.
     pub(crate) fn reserve_slots(&self, len: usize, huge: bool) -> Result<Range<usize>, Errno> {
         let addresses = sys::reserve(len, ProtFlags::READ | ProtFlags::WRITE)?;

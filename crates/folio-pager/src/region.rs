@@ -125,6 +125,7 @@ impl Region {
             os(rustix::io::Errno::NOMEM).advice("take larger granules, of which there are fewer")
         })?;
         let addresses = core.mechanism.reserve(whole).map_err(os)?;
+        core.mechanism.name(&addresses, &name);
         if plan.granule >= sys::HUGE {
             // SAFETY: the addresses are new. Whether the kernel follows the advice shows in speed only.
             let _ = unsafe { sys::advise(&addresses, rustix::mm::Advice::LinuxHugepage) };

@@ -4,6 +4,7 @@
 //! what lies at addresses is unsafe, and asks its caller to own them.
 #![allow(unsafe_code)]
 
+use std::ffi::CString;
 use std::ops::Range;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::Duration;
@@ -67,6 +68,31 @@ pub(crate) unsafe fn release(addresses: Range<usize>) {
     // SAFETY: by the caller's contract. It fails only for misaligned ranges (munmap(2)), or where the
     // limit of mappings forbids a split: then the addresses stay reserved, which harms nobody.
     let _ = unsafe { rustix::mm::munmap(pointer(addresses.start), addresses.len()) };
+}
+
+/// Names addresses of memory in /proc/PID/maps, as `[anon:folio:NAME]` (PR_SET_VMA(2const)). A kernel without
+/// the feature leaves them without a name.
+pub(crate) fn name(addresses: &Range<usize>, name: &str) {
+    let name = name_of_memory(name);
+    // SAFETY: the kernel copies the string, which ends with a zero byte and lives through the call, and
+    // writes nothing at the addresses.
+    let _ = unsafe {
+        let (start, len) = (addresses.start, addresses.len());
+        libc::prctl(libc::PR_SET_VMA, libc::PR_SET_VMA_ANON_NAME, start, len, name.as_ptr())
+    };
+}
+
+/// A name as the kernel takes it: at most 79 letters of ASCII that can be seen, and few signs not. Of a
+/// longer one the end says most.
+fn name_of_memory(name: &str) -> CString {
+    const MOST: usize = 79;
+    const PREFIX: &str = "folio:";
+    let allowed = |c: char| (c == ' ' || c.is_ascii_graphic()) && !"[]\\$`".contains(c);
+    let letters: Vec<char> = name.chars().map(|c| if allowed(c) { c } else { '_' }).collect();
+    let tail = &letters[letters.len().saturating_sub(MOST - PREFIX.len())..];
+    let text = PREFIX.chars().chain(tail.iter().copied()).collect::<String>();
+    // No letter of it is a zero byte.
+    CString::new(text).unwrap_or_default()
 }
 
 /// # Safety
@@ -430,4 +456,19 @@ pub(crate) fn nested<R>(work: impl FnOnce() -> R) -> R {
         unsafe { libc::sigaltstack(&before, core::ptr::null_mut()) };
     }
     result
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_of_memory_is_what_the_kernel_takes() {
+        let name = |name: &str| name_of_memory(name).into_string().unwrap();
+        assert_eq!(name("s3://bucket/a b"), "folio:s3://bucket/a b");
+        assert_eq!(name("[x]\0ö$\n"), "folio:_x_____");
+        let long = format!("{}/end", "x".repeat(200));
+        assert_eq!(name(&long).len(), 79);
+        assert!(name(&long).ends_with("x/end"));
+    }
 }
