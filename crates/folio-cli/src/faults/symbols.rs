@@ -10,6 +10,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
+use cpp_demangle::DemangleOptions;
 use folio_stat::Backing;
 use object::elf::{self, FileHeader64};
 use object::read::elf::{FileHeader, ProgramHeader, Sym};
@@ -105,8 +106,11 @@ fn demangled(name: &str) -> String {
     if let Ok(name) = rustc_demangle::try_demangle(name) {
         return format!("{name:#}");
     }
-    let symbol = cpp_demangle::Symbol::new(name);
-    symbol.ok().and_then(|symbol| symbol.demangle().ok()).unwrap_or_else(|| name.to_owned())
+    // Types of parameters take more room than they are worth.
+    let options = DemangleOptions::new().no_params().no_return_type();
+    let symbol = cpp_demangle::Symbol::new(name).ok();
+    let demangled = symbol.and_then(|symbol| symbol.demangle_with_options(&options).ok());
+    demangled.unwrap_or_else(|| name.to_owned())
 }
 
 #[cfg(test)]
@@ -119,7 +123,7 @@ mod tests {
         assert_eq!(demangled("_ZN4core3ptr4read17h0123456789abcdefE"), "core::ptr::read");
         assert_eq!(
             demangled("_ZNSt6vectorIiSaIiEE9push_backEi").replace(' ', ""),
-            "std::vector<int,std::allocator<int>>::push_back(int)"
+            "std::vector<int,std::allocator<int>>::push_back"
         );
     }
 
