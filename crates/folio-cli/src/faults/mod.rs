@@ -1,12 +1,12 @@
 //! `folio faults`: a profile of the page faults of a program.
 //!
-//! 1. [`watch`] starts a command, or finds a process, and looks on. A [`session`] has its events open
-//!    ([`sys`]), and gets [`record`]s through [`ring`]s, one for each processor, which [`order`] puts
+//! 1. `watch` starts a command, or finds a process, and looks on. A `session` has its events open
+//!    (`sys`), and gets [`record`]s through [`ring`]s, one for each processor, which [`order`] puts
 //!    in the order of their times.
-//! 2. [`profile`] makes page faults of them, each with the mapping that it was in ([`space`]), and sums
+//! 2. [`profile`] makes page faults of them, each with the mapping that it was in (`space`), and sums
 //!    them up. [`heat`] keeps where and when.
-//! 3. [`report`] has names for all of it ([`symbols`]), and what would help ([`advice`]). It is the JSON;
-//!    [`text`] writes it for people, [`svg`] draws the heat maps, [`folded`] writes call chains for flame
+//! 3. [`report`] has names for all of it (`symbols`), and what would help ([`advice`]). It is the JSON;
+//!    `text` writes it for people, `svg` draws the heat maps, `folded` writes call chains for flame
 //!    graphs.
 //!
 //! What is kept grows with the pages and the code that a program touches, and not with how long it runs.
