@@ -14,7 +14,7 @@ const WORTH_READING_AHEAD: f64 = 0.05;
 const WORTH_MAPPING_AHEAD: f64 = 0.03;
 /// Fewer page faults than this are no pattern.
 const LEAST_MAJOR: u64 = 8;
-const LEAST_MINOR: u64 = 1000;
+const LEAST_MINOR: u64 = 200;
 
 /// What would help.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -133,8 +133,8 @@ pub(crate) fn on(
             (false, _) if backing.path.is_some() => advise(
                 Remedy::Populate,
                 format!(
-                    "{took}, though the pages were in memory: map them in one call \
-                     (populate, MAP_POPULATE)"
+                    "{took}, though the pages were in memory, or on their way: map them in one \
+                     call (populate, MAP_POPULATE)"
                 ),
             ),
             _ => {}

@@ -93,9 +93,13 @@ pub(crate) fn head(report: &Report) -> (String, String) {
     (name, rest)
 }
 
-/// Backings with a heat map that shows something, as they stand in the report.
+/// Backings with a heat map that shows something of weight, as they stand in the report.
 pub(crate) fn heated(report: &Report) -> impl Iterator<Item = &OfBacking> {
-    let shows = |backing: &&OfBacking| backing.counts.faults() >= LEAST_HEATED;
+    let shows = |backing: &&OfBacking| {
+        let counts = &backing.counts;
+        let is_worth_it = 20 * counts.stall_nanoseconds >= report.total.stall_nanoseconds;
+        counts.faults() >= LEAST_HEATED && is_worth_it
+    };
     report.backings.iter().filter(|backing| backing.heat.is_some()).filter(shows)
 }
 
@@ -209,7 +213,7 @@ fn advice(out: &mut impl Write, report: &Report, page: Page) -> io::Result<()> {
     if report.advice.is_empty() {
         let text = match report.total.faults() {
             0 => "nothing: there were no page faults",
-            _ => "nothing: no file and no memory stalled it for long",
+            _ => "nothing that these figures support",
         };
         row(out, "what helps", WEAK, &wrap(text, page.beside()))?;
     }
