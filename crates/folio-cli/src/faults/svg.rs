@@ -4,9 +4,10 @@ use std::fmt::Write;
 
 use crate::faults::report::{OfBacking, Report};
 use crate::faults::text::{head, heated};
-use crate::ipc::svg::text;
+use crate::ipc::svg::{begin, text};
 use crate::ipc::text::time;
 use crate::size::{exact, grouped};
+use crate::terminal::printable;
 
 /// Files that are drawn.
 const FILES: usize = 6;
@@ -27,11 +28,7 @@ const WEAK: &str = "font-size=\"11\" fill=\"#777777\"";
 pub(crate) fn draw(report: &Report) -> String {
     let files: Vec<_> = heated(report).take(FILES).collect();
     let height = HEAD + files.len().max(1) as f64 * (TITLE + DOWN + FOOT);
-    let mut svg = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{WIDTH}\" height=\"{height}\" \
-         viewBox=\"0 0 {WIDTH} {height}\" font-family=\"sans-serif\" font-size=\"13\">\n\
-         <rect width=\"100%\" height=\"100%\" fill=\"#ffffff\"/>\n"
-    );
+    let mut svg = begin(WIDTH, height);
     let (name, rest) = head(report);
     text(&mut svg, 16.0, 28.0, "font-size=\"15\" fill=\"#222222\"", &name);
     text(&mut svg, 16.0, 48.0, INK, &rest);
@@ -50,7 +47,7 @@ pub(crate) fn draw(report: &Report) -> String {
 fn map(svg: &mut String, top: f64, file: &OfBacking, elapsed: u64) {
     let Some(heat) = &file.heat else { return };
     let counts = &file.counts;
-    text(svg, 16.0, top + 18.0, &format!("font-weight=\"bold\" {INK}"), &file.name);
+    text(svg, 16.0, top + 18.0, &format!("font-weight=\"bold\" {INK}"), &printable(&file.name));
     let figures = format!(
         "{} minor and {} major page faults; stall {}",
         grouped(counts.minor_faults),

@@ -103,11 +103,7 @@ impl Scale {
 pub fn draw(report: &Report) -> String {
     let height =
         CHARTS.len() as f64 * (TITLE + STEP * report.ways.len() as f64) + 24.0 + 2.0 * LINE;
-    let mut svg = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{WIDTH}\" height=\"{height}\" \
-         viewBox=\"0 0 {WIDTH} {height}\" font-family=\"sans-serif\" font-size=\"13\">\n\
-         <rect width=\"100%\" height=\"100%\" fill=\"#ffffff\"/>\n"
-    );
+    let mut svg = begin(WIDTH, height);
     let mut top = 0.0;
     for chart in &CHARTS {
         let value = |way: &str| report.figures(way, chart.size).map(chart.figure);
@@ -149,6 +145,15 @@ pub fn draw(report: &Report) -> String {
 /// A figure of three digits that is a power of ten, with no more digits than that takes.
 fn whole(figure: &str) -> String {
     figure.replace(".00", "").replace(".0 ", " ").replace(".0/", "/")
+}
+
+/// What a drawing of this size begins with: a white sheet.
+pub(crate) fn begin(width: f64, height: f64) -> String {
+    format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" \
+         viewBox=\"0 0 {width} {height}\" font-family=\"sans-serif\" font-size=\"13\">\n\
+         <rect width=\"100%\" height=\"100%\" fill=\"#ffffff\"/>\n"
+    )
 }
 
 /// A line of text, with what XML would take for its own written otherwise.
