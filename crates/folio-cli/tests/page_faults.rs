@@ -96,6 +96,18 @@ fn known_pages_of_a_known_file_are_told_by_offset_and_by_function() {
 }
 
 #[test]
+fn without_call_chains_functions_are_told_all_the_same() {
+    if !can_watch() {
+        return;
+    }
+    let bench = Bench::new();
+    let (_, report) = bench.watch(&["--frames", "0"], &["here", &bench.file, "200"]);
+    let function = &bench.of_file(&report)["functions"][0];
+    assert_eq!((&function["function"], faults(function)), (&"touch_page".into(), COUNT));
+    assert_eq!((&function["caller"], number(&report, "short_chains")), (&Value::Null, 0));
+}
+
+#[test]
 fn page_faults_of_threads_and_children_are_in() {
     if !can_watch() {
         return;

@@ -21,7 +21,7 @@ const DENSE: u32 = 256;
 /// Steps that far ahead, in bytes, still read one after another.
 const AHEAD_BYTES: u64 = 1 << 20;
 /// A call chain with fewer frames was cut short: even main(3) is called by something.
-const SHORT: usize = 3;
+pub(crate) const SHORT: usize = 3;
 
 /// What a page fault's events say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -264,7 +264,10 @@ impl Profile {
 
     /// Up to where the kernel, which follows frame pointers, was led out of the code.
     fn frames(&self, sample: &Sample) -> Rc<[Frame]> {
-        let frames = sample.chain.iter().enumerate().map_while(|(depth, &address)| {
+        // Where no chain was asked for, the instruction is all there is.
+        let instruction = std::slice::from_ref(&sample.instruction);
+        let chain = if sample.chain.is_empty() { instruction } else { &sample.chain };
+        let frames = chain.iter().enumerate().map_while(|(depth, &address)| {
             // Behind a call is where it returns to; the call itself may be the last of its function.
             let address = if depth == 0 { address } else { address.saturating_sub(1) };
             match self.spaces.known(sample.process, address) {

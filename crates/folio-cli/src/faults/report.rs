@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::faults::advice::{self, Advice, Transparent};
 use crate::faults::heat::Heat;
-use crate::faults::profile::{Figures, Frame, Profile, Touch};
+use crate::faults::profile::{Figures, Frame, Profile, SHORT, Touch};
 use crate::faults::symbols::Symbols;
 use crate::faults::watch::Watched;
 
@@ -198,7 +198,11 @@ impl Report {
             counted_faults: counted,
             missed_faults: counted.saturating_sub(seen),
             lost_records: profile.lost,
-            short_chains: profile.short_chains,
+            // Those that were to be short are no news.
+            short_chains: match usize::from(watched.most_frames) {
+                SHORT.. => profile.short_chains,
+                _ => 0,
+            },
             usage_minor_faults: watched.usage.map(|usage| usage.0),
             usage_major_faults: watched.usage.map(|usage| usage.1),
             advice,

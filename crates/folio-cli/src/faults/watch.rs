@@ -39,6 +39,8 @@ pub(crate) struct Watched {
     pub(crate) usage: Option<(u64, u64)>,
     /// Whether page faults within system calls were seen.
     pub(crate) sees_kernel: bool,
+    /// Frames of a call chain that were asked for.
+    pub(crate) most_frames: u16,
 }
 
 /// Runs a command, and watches it and its children until it ends.
@@ -56,7 +58,7 @@ pub(crate) fn command(command: &[OsString], most_frames: u16) -> Result<Watched,
     let (_interrupted, terminated, hung_up) = (interrupted?, terminated?, hung_up?);
 
     let before = sys::page_faults_of_children();
-    let mut watch = Watch::new(session);
+    let mut watch = Watch::new(session, most_frames);
     let mut child = Command::new(&path).arg0(name).args(arguments).spawn().map_err(|error| {
         let status = if error.kind() == io::ErrorKind::NotFound { NOT_FOUND } else { UNUSABLE };
         let reason = words(&error);
@@ -100,7 +102,7 @@ pub(crate) fn process(
     let known = Process::of(process)?;
     let done = process_descriptor(process)?;
     let session = Session::open(Target::Process(process), most_frames)?;
-    let mut watch = Watch::new(session);
+    let mut watch = Watch::new(session, most_frames);
     watch.session.start().map_err(|error| failed(&error))?;
     // What is mapped from here on is told by records, which come later and lie over these.
     let name = fs::read_to_string(format!("/proc/{process}/comm")).unwrap_or_default();
@@ -131,14 +133,15 @@ struct Watch {
     order: Order,
     profile: Profile,
     start: Instant,
+    most_frames: u16,
 }
 
 impl Watch {
-    fn new(session: Session) -> Self {
+    fn new(session: Session, most_frames: u16) -> Self {
         let now = clock_gettime(ClockId::Monotonic);
         let now = now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64;
         let profile = Profile::new(session.identifiers(), now);
-        Self { session, order: Order::default(), profile, start: Instant::now() }
+        Self { session, order: Order::default(), profile, start: Instant::now(), most_frames }
     }
 
     /// Waits, no longer than this, and takes in what has come.
@@ -169,6 +172,7 @@ impl Watch {
             counts,
             usage: None,
             sees_kernel: self.session.sees_kernel(),
+            most_frames: self.most_frames,
         })
     }
 }
