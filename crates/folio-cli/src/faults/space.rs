@@ -5,8 +5,9 @@
 //! not told either: an address without a mapping is looked up in the process, if that is still there.
 
 use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
 
-use folio_stat::{Backing, Mapping, Process};
+use folio_stat::{Backing, BackingKind, Mapping, Process};
 
 use crate::faults::record::Map;
 
@@ -56,6 +57,11 @@ impl Spaces {
 
     fn id(&mut self, mut backing: Backing) -> Id {
         backing.offset_bytes = 0;
+        // Shared memory without a name: each mapping is an object of its own, and none of them says more
+        // than another.
+        if backing.kind == BackingKind::SharedMemory && backing.deleted && is_nameless(&backing) {
+            (backing.device, backing.inode) = ((0, 0), 0);
+        }
         if let Some(&id) = self.ids.get(&backing) {
             return id;
         }
@@ -153,6 +159,10 @@ impl Spaces {
     }
 }
 
+fn is_nameless(backing: &Backing) -> bool {
+    backing.path.as_deref() == Some(Path::new("/dev/zero"))
+}
+
 fn find(space: &Space, address: u64) -> Option<(&u64, &Part)> {
     space.range(..=address).next_back().filter(|(_, part)| address < part.end)
 }
@@ -224,6 +234,17 @@ mod tests {
         spaces.map(map(u64::MAX, 2, 0, "/d"));
         spaces.map(map(5, 0, 0, "/d"));
         assert_eq!(spaces.of[&1].len(), 1);
+    }
+
+    #[test]
+    fn shared_memory_without_a_name_is_one_backing_and_files_are_not() {
+        let mut spaces = Spaces::default();
+        for inode in 0..5 {
+            let address = 0x1000 * inode;
+            spaces.map(Map { inode, ..map(address, 0x1000, 0, "/dev/zero (deleted)") });
+            spaces.map(Map { inode, ..map(address + 0x10000, 0x1000, 0, "/tmp/x (deleted)") });
+        }
+        assert_eq!(spaces.backings().len(), 1 + 5);
     }
 
     #[test]
