@@ -38,6 +38,13 @@ pub struct Cell {
     pub stall_nanoseconds: u64,
 }
 
+impl Cell {
+    fn add(&mut self, other: &Self) {
+        self.faults += other.faults;
+        self.stall_nanoseconds = self.stall_nanoseconds.saturating_add(other.stall_nanoseconds);
+    }
+}
+
 /// A heat map in so many rows and columns.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Grid {
@@ -60,9 +67,7 @@ impl Heat {
     /// Counts a page fault.
     pub fn add(&mut self, offset_bytes: u64, nanoseconds: u64, stall_nanoseconds: u64) {
         let at = (offset_bytes / self.offset_step_bytes, nanoseconds / self.time_step_nanoseconds);
-        let cell = self.cells.entry(at).or_default();
-        cell.faults += 1;
-        cell.stall_nanoseconds += stall_nanoseconds;
+        self.cells.entry(at).or_default().add(&Cell { faults: 1, stall_nanoseconds });
         while self.cells.len() > MOST {
             self.coarsen();
         }
@@ -78,9 +83,7 @@ impl Heat {
         self.offset_step_bytes *= across.0;
         self.time_step_nanoseconds *= across.1;
         for ((offset, time), cell) in std::mem::take(&mut self.cells) {
-            let sum = self.cells.entry((offset / across.0, time / across.1)).or_default();
-            sum.faults += cell.faults;
-            sum.stall_nanoseconds += cell.stall_nanoseconds;
+            self.cells.entry((offset / across.0, time / across.1)).or_default().add(&cell);
         }
     }
 
@@ -130,7 +133,8 @@ impl Heat {
             let row = part(offset - offsets.start, offset_steps, rows);
             counts[row][part(time - times.start, time_steps, columns)] += cell.faults;
         }
-        let scaled = |range: Range<u64>, step: u64| range.start * step..range.end * step;
+        let scaled =
+            |range: Range<u64>, step: u64| range.start * step..range.end.saturating_mul(step);
         Grid {
             offsets: scaled(offsets, self.offset_step_bytes),
             times: scaled(times, self.time_step_nanoseconds),

@@ -57,7 +57,7 @@ impl Figures {
 
     /// Nanoseconds of all of them.
     pub fn stall(&self) -> u64 {
-        self.minor_stall + self.major_stall
+        self.minor_stall.saturating_add(self.major_stall)
     }
 
     /// Adds others.
@@ -65,8 +65,8 @@ impl Figures {
         self.minor += other.minor;
         self.major += other.major;
         self.signalled += other.signalled;
-        self.minor_stall += other.minor_stall;
-        self.major_stall += other.major_stall;
+        self.minor_stall = self.minor_stall.saturating_add(other.minor_stall);
+        self.major_stall = self.major_stall.saturating_add(other.major_stall);
     }
 }
 
@@ -188,7 +188,7 @@ impl Profile {
             }
             Record::End { thread, .. } => self.end_unfinished(thread),
             Record::Lost(records) => {
-                self.lost += records;
+                self.lost = self.lost.saturating_add(records);
                 // Whether one of them was the end of these is not known.
                 self.begun.clear();
             }
@@ -286,6 +286,9 @@ impl Profile {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::faults::order::Order;
+    use crate::faults::record::Records;
+    use proptest::prelude::*;
 
     const EVENTS: [(u64, Event); 3] = [(1, Event::Begun), (2, Event::Minor), (3, Event::Major)];
 
@@ -357,5 +360,34 @@ mod tests {
         let profile = profile([sample(1, 0x10000, 1), lost, sample(2, 0x11000, 3)]);
         let expected = Figures { minor: 1, ..Figures::default() };
         assert_eq!((profile.total, profile.lost), (expected, 7));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn no_bytes_make_a_profile_panic_and_records_come_in_order(
+            // Small numbers: kinds, identifiers, processes and addresses that meet each other.
+            words in prop::collection::vec(prop_oneof![0..12u64, 0..1u64 << 20, any::<u64>()], 0..60),
+            kinds in prop::collection::vec(
+                (prop::sample::select(vec![2u32, 3, 4, 7, 9, 10]), 1..12usize), 0..12,
+            ),
+        ) {
+            let mut words = words.into_iter();
+            let mut bytes = Vec::new();
+            for (kind, length) in kinds {
+                bytes.extend((u64::from(kind) | (length as u64 + 1) << 51).to_ne_bytes());
+                let body = words.by_ref().chain(std::iter::repeat(1)).take(length);
+                bytes.extend(body.flat_map(u64::to_ne_bytes));
+            }
+            let mut order = Order::default();
+            Records::of(&bytes).for_each(|record| order.push(record));
+            let (mut profile, mut last) = (Profile::new(EVENTS.into(), 0), 0);
+            order.finish(|stamped| {
+                assert!(stamped.nanoseconds >= last);
+                last = stamped.nanoseconds;
+                profile.apply(stamped);
+            });
+        }
     }
 }
