@@ -67,6 +67,7 @@ pub mod table;
 pub mod terminal;
 pub mod touch;
 mod toucharguments;
+pub mod waiting;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

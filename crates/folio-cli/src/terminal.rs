@@ -112,6 +112,11 @@ pub fn size() -> (usize, usize) {
     (or(columns, 80), or(lines, 24))
 }
 
+/// Whether the terminal can move its cursor.
+pub fn can_move() -> bool {
+    std::env::var_os("TERM").is_some_and(|term| !term.is_empty() && term != "dumb")
+}
+
 /// Whether the locale's letters are those of Unicode (setlocale(3), LC_CTYPE).
 pub fn is_unicode() -> bool {
     let set = |name| std::env::var(name).ok().filter(|value| !value.is_empty());

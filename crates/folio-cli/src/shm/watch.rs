@@ -1,14 +1,11 @@
 //! `folio shm watch`: counters as they change, a line for each interval, or redrawn in place on a terminal.
 
 use std::io::{self, IsTerminal, Write};
-use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Instant;
 
 use anstyle::Style;
 use clap::ColorChoice;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use signal_hook::consts::SIGINT;
 
 use crate::failure::Failure;
@@ -22,6 +19,7 @@ use crate::shm::users::Users;
 use crate::signals;
 use crate::size::{grouped, rounded};
 use crate::terminal::{self, BAD, STRONG};
+use crate::waiting::{Waited, wait_until};
 
 /// The exit status that says that what was watched is gone.
 pub const GONE: u8 = 3;
@@ -63,34 +61,6 @@ pub fn run(arguments: &Watch, color: ColorChoice) -> Result<(), Failure> {
         next = next.max(Instant::now() - arguments.interval);
     }
     Ok(())
-}
-
-#[derive(Debug, PartialEq, Eq)]
-enum Waited {
-    /// It is time.
-    Due,
-    /// It was interrupted, or nobody reads standard output any more.
-    Ended,
-}
-
-fn wait_until(due: Instant, interrupted: &UnixStream) -> Waited {
-    let stdout: BorrowedFd<'_> = rustix::stdio::stdout();
-    loop {
-        let left = due.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Waited::Due;
-        }
-        let mut fds = [
-            PollFd::from_borrowed_fd(interrupted.as_fd(), PollFlags::IN),
-            // An error, such as that of a pipe without a reader, is told unasked.
-            PollFd::from_borrowed_fd(stdout, PollFlags::empty()),
-        ];
-        let most = Timespec { tv_sec: left.as_secs() as i64, tv_nsec: left.subsec_nanos().into() };
-        match poll(&mut fds, Some(&most)) {
-            Ok(count) if count > 0 => return Waited::Ended,
-            _ => {}
-        }
-    }
 }
 
 /// What is watched.
@@ -157,10 +127,9 @@ struct Screen {
 
 impl Screen {
     fn new(arguments: &Watch, color: ColorChoice) -> io::Result<Self> {
-        let can_move =
-            std::env::var_os("TERM").is_some_and(|term| !term.is_empty() && term != "dumb");
-        let is_redrawn =
-            arguments.output == ShmOutput::Text && io::stdout().is_terminal() && can_move;
+        let is_redrawn = arguments.output == ShmOutput::Text
+            && io::stdout().is_terminal()
+            && terminal::can_move();
         let mut columns = Columns::of(TITLES, &NUMBERS, &[]);
         // Room for what is usual, so that lines that come later are in line.
         let usual = ["", "1,000,000", "1,000,000", "1,000 MiB/s", "100,000", "100%", "", "", ""];
