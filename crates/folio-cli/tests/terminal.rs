@@ -2,29 +2,16 @@
 
 mod common;
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::Read;
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
+use common::terminal::terminal;
 use common::{Files, folio, noise};
-use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use rustix::termios::{Winsize, tcsetwinsize};
 
 const ESCAPE: char = '\x1b';
-
-/// A pseudo-terminal: our side, and the command's.
-fn terminal(columns: u16) -> (File, File) {
-    let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
-    grantpt(&ours).unwrap();
-    unlockpt(&ours).unwrap();
-    let size = Winsize { ws_row: 24, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
-    tcsetwinsize(&ours, size).unwrap();
-    let name = ptsname(&ours, Vec::new()).unwrap();
-    let theirs = OpenOptions::new().read(true).write(true).open(name.to_str().unwrap()).unwrap();
-    (File::from(ours), theirs)
-}
 
 /// All that is written to a terminal until it is closed.
 fn read_all(mut terminal: File) -> String {
@@ -36,7 +23,7 @@ fn read_all(mut terminal: File) -> String {
 
 /// What a command writes to a terminal, and its exit status.
 fn on_terminal(command: &mut Command, columns: u16) -> (String, i32) {
-    let (ours, theirs) = terminal(columns);
+    let (ours, theirs) = terminal(columns, 24);
     command.stdout(theirs.try_clone().unwrap()).stderr(theirs);
     let mut child = command.spawn().unwrap();
     // The command holds the terminal open too.
@@ -137,7 +124,7 @@ fn slowly(command: &mut Command) -> usize {
 fn progress_shows_on_a_terminal_when_it_takes_over_a_second() {
     let files = Files::new();
     let path = files.file("f", &noise(8 << 20));
-    let (ours, theirs) = terminal(100);
+    let (ours, theirs) = terminal(100, 24);
     let reader = thread::spawn(move || read_all(ours));
     let mut command = folio(&["map", "--output", "raw", &path]);
     assert_eq!(slowly(command.stderr(theirs)), 8 << 20);
@@ -147,7 +134,7 @@ fn progress_shows_on_a_terminal_when_it_takes_over_a_second() {
     assert!(unmoved.all(|drawn| !drawn.contains("left")), "nothing has moved: {shown:?}");
     assert!(shown.contains("writing") && shown.contains("0 bytes of 8 MiB"), "{shown:?}");
 
-    let (ours, theirs) = terminal(100);
+    let (ours, theirs) = terminal(100, 24);
     let (quick, code) = on_terminal(&mut folio(&["map", "--output=json", "-t", "all", &path]), 100);
     assert_eq!((quick.contains("touching"), code), (false, 0));
     drop((ours, theirs));

@@ -6,6 +6,7 @@ pub mod programs;
 pub mod server;
 pub mod shm;
 pub mod subject;
+pub mod terminal;
 
 use std::fs;
 use std::io::Write;
