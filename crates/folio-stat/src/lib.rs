@@ -19,7 +19,8 @@
 //! - [`Process`] is whose memory is looked at. It lists its [`Mapping`]s, and says of any range of
 //!   addresses what it costs ([`Costs`]), how its pages are ([`Pages`], quicker) and which of them
 //!   are in memory ([`Residency`]).
-//! - [`Status`] is what everybody may know of a process; [`Process::total_costs`] what all its mappings
+//! - [`Status`] is what everybody may know of a process, [`Pulse`] the part of it that is told quickest;
+//!   [`Process::total_costs`] what all its mappings
 //!   cost together.
 //! - [`PageRun`] and [`PageState`] are its page table, page by page; [`Frames`] what root sees of the
 //!   memory behind it.
@@ -89,7 +90,7 @@ pub use protection::{Protection, Sharing};
 #[doc(inline)]
 pub use residency::Residency;
 #[doc(inline)]
-pub use status::Status;
+pub use status::{Pulse, Status};
 
 #[doc = include_str!("../README.md")]
 #[cfg(doctest)]

@@ -430,7 +430,7 @@ impl Process {
         Ok(found)
     }
 
-    fn stat(&self, operation: &'static str) -> Result<StatLine> {
+    pub(crate) fn stat(&self, operation: &'static str) -> Result<StatLine> {
         let text = self.text_of_all("stat", operation)?;
         StatLine::parse(&text).ok_or_else(|| self.malformed("stat", operation))
     }
@@ -438,7 +438,18 @@ impl Process {
     /// A text that everybody may read, of a process that has ended too.
     pub(crate) fn text_of_all(&self, file: &str, operation: &'static str) -> Result<Vec<u8>> {
         let mut text = Vec::new();
-        let read = self.open_at(file).and_then(|mut file| file.read_to_end(&mut text));
+        // Without the questions for a length that there is not.
+        let read = self.open_at(file).and_then(|mut file| {
+            let mut part = [0; 4096];
+            loop {
+                match file.read(&mut part) {
+                    Ok(0) => return Ok(()),
+                    Ok(bytes) => text.extend_from_slice(&part[..bytes]),
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    Err(error) => return Err(error),
+                }
+            }
+        });
         read.map_err(|error| match error.raw_os_error() {
             Some(libc::ENOENT | libc::ESRCH) => gone(operation, self.pid),
             _ => self.error(operation, &error),

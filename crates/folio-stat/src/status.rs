@@ -62,6 +62,24 @@ pub struct Status {
     pub swapped_bytes: usize,
 }
 
+/// What changes of a process from moment to moment, and takes the kernel least to tell: a part of
+/// [`Status`], from `/proc/PID/stat` alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct Pulse {
+    /// Its name, as in [`Status::name`].
+    pub name: String,
+    /// As [`Status::has_ended`].
+    pub has_ended: bool,
+    /// Threads.
+    pub threads: u32,
+    /// Faults since it started.
+    pub faults: FaultCount,
+    /// Pages in memory that it maps, without hugetlb pages.
+    pub resident_bytes: usize,
+}
+
 /// The line of `/proc/PID/stat`, as far as it is needed here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct StatLine {
@@ -73,6 +91,7 @@ pub(crate) struct StatLine {
     pub(crate) faults: FaultCount,
     threads: u32,
     started_ticks: u64,
+    resident_pages: usize,
 }
 
 /// Of include/linux/sched.h, in the field `flags`.
@@ -97,6 +116,7 @@ impl StatLine {
             faults: FaultCount::new(field(10)?.parse().ok()?, field(12)?.parse().ok()?),
             threads: field(20)?.parse().ok()?,
             started_ticks: field(22)?.parse().ok()?,
+            resident_pages: field(24)?.parse().ok()?,
         })
     }
 
@@ -194,6 +214,35 @@ impl Process {
         let stat = self.text_of_all("stat", operation)?;
         let status = self.text_of_all("status", operation)?;
         Status::parse(&stat, &status).ok_or_else(|| self.malformed("status", operation))
+    }
+
+    /// Its pulse: in less than half the time of its [`status`](Self::status), for who asks many processes
+    /// again and again.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::ProcessGone`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let process = folio_stat::Process::current()?;
+    /// let (before, bytes) = (process.pulse()?, vec![1u8; 8 << 20]);
+    /// let after = process.pulse()?;
+    /// assert!(after.faults.minor > before.faults.minor);
+    /// assert!(after.resident_bytes > before.resident_bytes);
+    /// # drop(bytes);
+    /// # Ok::<(), folio_stat::Error>(())
+    /// ```
+    pub fn pulse(&self) -> Result<Pulse> {
+        let line = self.stat("read the status")?;
+        Ok(Pulse {
+            has_ended: line.has_ended(),
+            name: line.name,
+            threads: line.threads,
+            faults: line.faults,
+            resident_bytes: line.resident_pages.saturating_mul(self.page_bytes),
+        })
     }
 
     /// The file that it executes: `None` for a kernel thread, for a process that has ended, and where
