@@ -38,6 +38,8 @@ pub use crate::runarguments::{OnFault, Run};
 use crate::shm::arguments::SHM_NOTES;
 pub use crate::shm::arguments::Shm;
 use crate::size;
+use crate::top::arguments::TOP_NOTES;
+pub use crate::top::arguments::{ProcessSort, Top, TopOutput};
 pub use crate::toucharguments::Touch;
 
 const EXIT_STATUS: &str = "\
@@ -153,6 +155,14 @@ pub enum Command {
     /// touched it, with how long threads stood still for them. COMMAND's children are watched too.
     #[command(after_help = FAULTS_NOTES)]
     Faults(Faults),
+
+    /// Show what processes have in memory, and their page faults, as they change
+    ///
+    /// Full screen: processes, the mappings of one, and the pages of a mapping as a heat map, with
+    /// histories. Without a terminal, or with --plain, a table for each interval. Until q or Ctrl-C is
+    /// pressed. What takes the kernel long to tell is read of what is in sight, and not each time.
+    #[command(after_help = TOP_NOTES)]
+    Top(Top),
 
     /// Compare folio with others, on this machine
     Compare(Compare),

@@ -40,6 +40,7 @@ pub(crate) const COMMANDS: &[&str] = &[
     "ps",
     "cache",
     "faults",
+    "top",
     "compare",
     "compare-ipc",
     "completions",

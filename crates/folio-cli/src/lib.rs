@@ -24,7 +24,8 @@
 //! 9. [`ps`] shows what processes have mapped.
 //! 10. [`cache`] shows, loads, evicts and locks what the page cache holds of files.
 //! 11. [`faults`] watches the page faults of a program.
-//! 12. A [`Failure`] is one line on standard error.
+//! 12. [`top`] shows what processes have in memory, live.
+//! 13. A [`Failure`] is one line on standard error.
 //!
 //! Standard output carries the result and nothing else; [`progress`] and failures go to standard
 //! error.
@@ -65,6 +66,7 @@ pub mod storesource;
 pub mod strip;
 pub mod table;
 pub mod terminal;
+pub mod top;
 pub mod touch;
 mod toucharguments;
 pub mod waiting;
@@ -100,6 +102,7 @@ where
             Ok(status) => return ExitCode::from(status),
             Err(failure) => Err(failure),
         },
+        Command::Top(top) => top::run(top, arguments.color),
         Command::Compare(compare) => ipc::run(compare, arguments.color),
         Command::Completions { shell } => generate::completions(*shell),
         Command::Man { command } => generate::man(command.as_deref()),

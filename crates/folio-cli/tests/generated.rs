@@ -27,6 +27,7 @@ const PAGES: &[&str] = &[
     "ps",
     "cache",
     "faults",
+    "top",
     "compare-ipc",
 ];
 

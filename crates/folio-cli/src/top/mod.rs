@@ -1,0 +1,81 @@
+//! `folio top`: what processes have in memory, and their page faults, as they change.
+//!
+//! 1. A [`sampler`] looks, each thing at its [`pace`], and makes a [`snapshot`]: of the [`machine`], of
+//!    processes with their [`history`], and of one mapping's [`heat`]. In full screen it does so on a thread
+//!    of its own ([`sampling`]).
+//! 2. What the terminal tells is an [`event`], which makes a new [`state`] of the last one: which [`list`],
+//!    how to [`sort`] it, what is chosen.
+//! 3. [`draw`] makes a picture of snapshot and state: [`layout`], [`columns`], [`head`], [`rows`], [`pages`],
+//!    [`help`], written with a [`pen`] in few [`style`]s.
+//! 4. The [`screen`] shows it, and is as it was when the command ends or is stopped; [`live`] is the loop
+//!    around all of it. [`plain`] writes tables or JSON instead.
+
+pub mod arguments;
+pub mod columns;
+pub mod draw;
+pub mod event;
+pub mod head;
+pub mod heat;
+pub mod help;
+pub mod history;
+pub mod layout;
+pub mod list;
+pub mod live;
+pub mod machine;
+pub mod pace;
+pub mod pages;
+pub mod pen;
+pub mod plain;
+pub mod rows;
+pub mod sampler;
+pub mod sampling;
+pub mod screen;
+pub mod snapshot;
+pub mod sort;
+pub mod state;
+pub mod style;
+
+use std::io::{IsTerminal, stdin, stdout};
+
+use clap::ColorChoice;
+use folio_stat::Process;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use crate::failure::Failure;
+use crate::terminal;
+use arguments::{Top, TopOutput};
+use sampler::Sampler;
+use state::Look;
+
+/// Shows processes until it is to end.
+///
+/// # Errors
+/// That a process does not exist, that /proc shows none, that the terminal fails.
+pub fn run(arguments: &Top, color: ColorChoice) -> Result<(), Failure> {
+    for pid in arguments.processes.iter().filter_map(|name| name.parse().ok()) {
+        Process::of(pid)?;
+    }
+    // Each process that is known is an open descriptor.
+    let limit = getrlimit(Resource::Nofile);
+    // If that is refused, there are fewer.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
+    let sampler = Sampler::new(&arguments.processes, arguments.interval);
+    let is_full_screen = !arguments.plain
+        && arguments.output == TopOutput::Text
+        && stdin().is_terminal()
+        && stdout().is_terminal()
+        && terminal::can_move();
+    match is_full_screen {
+        true => live::run(sampler, arguments, look(color)),
+        false => plain::run(sampler, arguments, color),
+    }
+}
+
+fn look(color: ColorChoice) -> Look {
+    let color = match color {
+        ColorChoice::Always => true,
+        ColorChoice::Never => false,
+        ColorChoice::Auto => std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
+    };
+    Look { color, unicode: terminal::is_unicode() }
+}

@@ -1,0 +1,187 @@
+//! Tables, one below the other, or JSON: for screen readers, pipes and programs.
+//!
+//! Nothing moves the cursor, and a table is written as a whole. `docs/command.md` documents every key.
+
+use std::io::{self, Write};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use anstyle::Style;
+use clap::ColorChoice;
+use serde::Serialize;
+use signal_hook::consts::SIGINT;
+
+use crate::failure::Failure;
+use crate::ps::figures::Figures;
+use crate::shm::columns::Columns;
+use crate::signals::arrivals;
+use crate::size::{grouped, rounded};
+use crate::terminal::{self, STRONG};
+use crate::top::arguments::{Top, TopOutput};
+use crate::top::rows::{bytes, growth, rate};
+use crate::top::sampler::{Focus, Sampler};
+use crate::top::snapshot::{Row, Snapshot};
+use crate::top::sort::Sort;
+use crate::waiting::{Waited, wait_until};
+
+const TITLES: [&str; 10] = [
+    "pid",
+    "resident",
+    "proportional",
+    "private",
+    "shared",
+    "swapped",
+    "growth/s",
+    "minor/s",
+    "major/s",
+    "name",
+];
+const NUMBERS: [usize; 9] = [0, 1, 2, 3, 4, 5, 6, 7, 8];
+const NAME: usize = 9;
+
+/// A process at a tick, for programs.
+#[derive(Debug, Serialize)]
+struct Line<'a> {
+    time_seconds: f64,
+    interval_seconds: Option<f64>,
+    pid: u32,
+    name: &'a str,
+    user: u32,
+    threads: u32,
+    has_ended: bool,
+    resident_bytes: usize,
+    proportional_bytes: Option<usize>,
+    shared_bytes: Option<usize>,
+    private_bytes: Option<usize>,
+    huge_bytes: Option<usize>,
+    swapped_bytes: usize,
+    minor_faults: u64,
+    major_faults: u64,
+    minor_faults_per_second: Option<f64>,
+    major_faults_per_second: Option<f64>,
+    growth_bytes_per_second: Option<f64>,
+}
+
+/// Writes what it sees until it is interrupted, nobody reads it any more, or it has written enough.
+///
+/// # Errors
+/// That /proc shows no processes, that standard output could not be written.
+pub fn run(mut sampler: Sampler, arguments: &Top, color: ColorChoice) -> Result<(), Failure> {
+    let interrupted = arrivals(&[SIGINT])?;
+    let mut out = match terminal::standard_output(color) {
+        Ok(out) => out,
+        Err(error) => return Failure::of_output(&error),
+    };
+    let mut left = arguments.count;
+    let mut next = Instant::now();
+    let mut last = None;
+    while left != Some(0) {
+        let now = Instant::now();
+        let interval = last.replace(now).map(|last| (now - last).as_secs_f64());
+        let mut snapshot = sampler.tick()?;
+        let sort = Sort::by(arguments.sort);
+        snapshot.processes.sort_by(|a, b| sort.compare(a, b));
+        let rows = match arguments.output {
+            TopOutput::Json => usize::MAX,
+            TopOutput::Text => arguments.rows,
+        };
+        let visible = snapshot.processes.iter().take(rows).map(|row| row.id);
+        sampler.focus(Focus { visible: visible.collect(), ..Focus::default() });
+        let costs = sampler.complete().processes;
+        for row in &mut snapshot.processes {
+            row.costs = costs.iter().find(|other| other.id == row.id).and_then(|row| row.costs);
+        }
+        let written = match arguments.output {
+            TopOutput::Json => json(&mut out, &snapshot, interval),
+            TopOutput::Text => table(&mut out, &snapshot, arguments.rows, interval.is_some()),
+        };
+        if let Err(error) = written.and_then(|()| out.flush()) {
+            return Failure::of_output(&error);
+        }
+        left = left.map(|left| left - 1);
+        // Who was stopped for a while does not catch up.
+        next = (next + arguments.interval).max(Instant::now());
+        if left != Some(0) && wait_until(next, &interrupted) == Waited::Ended {
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
+fn table(out: &mut impl Write, snapshot: &Snapshot, rows: usize, is_next: bool) -> io::Result<()> {
+    if is_next {
+        writeln!(out)?;
+    }
+    let machine = snapshot.machine;
+    let used = machine.memory_bytes.saturating_sub(machine.available_bytes);
+    writeln!(
+        out,
+        "{} processes, memory {} of {}, faults {} minor {} major per second",
+        grouped(snapshot.processes.len() as u64),
+        rounded(used),
+        rounded(machine.memory_bytes),
+        rate(snapshot.total.minor_per_second),
+        rate(snapshot.total.major_per_second),
+    )?;
+    let cells: Vec<_> = snapshot.processes.iter().take(rows).map(cells).collect();
+    let columns = Columns::of(TITLES, &NUMBERS, &cells);
+    columns.head(out)?;
+    for row in &cells {
+        columns.row(out, row, |column| if column == NAME { STRONG } else { Style::new() })?;
+    }
+    Ok(())
+}
+
+fn cells(row: &Row) -> [String; 10] {
+    let costs =
+        |of: fn(&Figures) -> usize| row.costs.as_ref().map_or("?".into(), |it| bytes(of(it)));
+    let name = match row.has_ended {
+        true => format!("has ended: {}", row.name),
+        false => row.name.clone(),
+    };
+    [
+        row.id.pid.to_string(),
+        bytes(row.resident_bytes),
+        costs(|costs| costs.proportional_bytes),
+        costs(Figures::private_bytes),
+        costs(Figures::shared_bytes),
+        bytes(row.swapped_bytes),
+        growth(row.activity.growth_per_second),
+        rate(row.activity.minor_per_second),
+        rate(row.activity.major_per_second),
+        terminal::printable(&name).into_owned(),
+    ]
+}
+
+fn json(
+    out: &mut impl Write,
+    snapshot: &Snapshot,
+    interval_seconds: Option<f64>,
+) -> io::Result<()> {
+    let time = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    for row in &snapshot.processes {
+        let costs = |of: fn(&Figures) -> usize| row.costs.as_ref().map(of);
+        let line = Line {
+            time_seconds: time.as_secs_f64(),
+            interval_seconds,
+            pid: row.id.pid,
+            name: &row.name,
+            user: row.user,
+            threads: row.threads,
+            has_ended: row.has_ended,
+            resident_bytes: row.resident_bytes,
+            proportional_bytes: costs(|costs| costs.proportional_bytes),
+            shared_bytes: costs(Figures::shared_bytes),
+            private_bytes: costs(Figures::private_bytes),
+            huge_bytes: costs(Figures::huge_bytes),
+            swapped_bytes: row.swapped_bytes,
+            minor_faults: row.minor_faults,
+            major_faults: row.major_faults,
+            minor_faults_per_second: row.activity.minor_per_second,
+            major_faults_per_second: row.activity.major_per_second,
+            growth_bytes_per_second: row.activity.growth_per_second,
+        };
+        serde_json::to_writer(&mut *out, &line)?;
+        writeln!(out)?;
+    }
+    Ok(())
+}
