@@ -271,6 +271,20 @@ fn a_click_chooses_a_row_and_another_opens_it() {
 }
 
 #[test]
+fn on_the_first_row_the_cursor_stays_whatever_that_is_about() {
+    let mut later = snapshot();
+    later.processes[1].resident_bytes = 1 << 40;
+    let first = |state: State| {
+        let state = update(state, Event::Sampled, &later);
+        assert_eq!(state.cursor().index, 0);
+        update(state, Event::Key(Key::Enter), &later).process.map(|id| id.pid)
+    };
+    let state = state(100, 24, LOOK);
+    assert_eq!(first(state.clone()), Some(200));
+    assert_eq!(first(press(state, &[Key::Down, Key::Home])), Some(200));
+}
+
+#[test]
 fn the_cursor_stays_on_what_it_is_on() {
     let state = press(state(100, 24, LOOK), &[Key::Down]);
     let mut later = snapshot();

@@ -9,7 +9,7 @@
 //! ```
 //!
 //! Invariants: the cursor stays on what it is on while rows come, go and change places; where that is gone,
-//! on the row that took its place.
+//! on the row that took its place. On the first row it stays, whatever that is about.
 
 use std::ops::Range;
 
@@ -64,6 +64,8 @@ pub struct Cursor {
     pub index: usize,
     /// The first row in sight.
     pub first: usize,
+    /// It was moved away from the first row, and stays on what it is on; else it stays on the first row.
+    pub is_moved: bool,
 }
 
 /// What is typed.
@@ -283,6 +285,7 @@ impl State {
         let cursor = self.cursor_mut();
         cursor.index = cursor.index.min(last).saturating_add_signed(rows).min(last);
         cursor.thing = things.into_iter().nth(cursor.index);
+        cursor.is_moved = cursor.index > 0;
     }
 
     /// Moves the cursor to the next row with what is sought, the first after the last.
@@ -296,8 +299,9 @@ impl State {
         let mut places = (1..=count).map(at);
         let found = places.find(|&place| list::has(&names[place], &self.sought));
         if let Some(found) = found.filter(|_| !self.sought.is_empty()) {
-            self.cursor_mut().index = found;
-            self.cursor_mut().thing = list::things(snapshot, self).into_iter().nth(found);
+            let thing = list::things(snapshot, self).into_iter().nth(found);
+            let first = self.cursor().first;
+            *self.cursor_mut() = Cursor { thing, index: found, first, is_moved: true };
         }
     }
 
@@ -313,8 +317,8 @@ impl State {
             if self.cursor().thing.as_ref() == Some(&thing) {
                 self.open(snapshot);
             } else {
-                self.cursor_mut().index = index;
-                self.cursor_mut().thing = Some(thing);
+                let first = self.cursor().first;
+                *self.cursor_mut() = Cursor { thing: Some(thing), index, first, is_moved: true };
             }
         }
     }
@@ -394,7 +398,10 @@ impl State {
         let height = usize::from(self.layout().rows.height).max(1);
         let cursor = self.cursor_mut();
         let place = things.iter().position(|thing| Some(thing) == cursor.thing.as_ref());
-        cursor.index = place.unwrap_or(cursor.index).min(things.len().saturating_sub(1));
+        cursor.index = match cursor.is_moved {
+            true => place.unwrap_or(cursor.index).min(things.len().saturating_sub(1)),
+            false => 0,
+        };
         if !things.is_empty() {
             cursor.thing = things.get(cursor.index).cloned();
         }
