@@ -291,6 +291,10 @@ impl fmt::Debug for Guard<'_> {
 }
 
 /// A mutex was not locked as it should be.
+///
+/// It may hold the lock, so it cannot leave the function that has the segment: `?` makes an [`Error`] or an
+/// [`std::io::Error`] of it, and unlocks. For a `Box<dyn std::error::Error>` make an [`Error`] of it first:
+/// `mutex.lock().map_err(folio_shm::Error::from)?`.
 #[non_exhaustive]
 pub enum LockError<'a> {
     /// It is locked. The last owner died with it, or panicked, and nobody has said since that things are

@@ -99,7 +99,8 @@ impl<C> Default for ChannelOptions<C> {
 }
 
 impl<C: Channel> ChannelOptions<C> {
-    /// Opens the channel, or makes it where there is none.
+    /// Opens the channel, or makes it where there is none. One that is there stays as it was made, with its
+    /// measures and its number of places, until [`Segment::unlink`](crate::Segment::unlink) removes its name.
     #[must_use]
     pub fn create(mut self) -> Self {
         self.segment = self.segment.create();
@@ -129,7 +130,8 @@ impl<C: Channel> ChannelOptions<C> {
         self
     }
 
-    /// What the messages are, as a number that both sides agree on: see [`SegmentOptions::layout`].
+    /// What the messages are, as a number that both sides agree on: see [`SegmentOptions::layout`]. What
+    /// [`Segment::layout`] and errors show has the number of the channel's kind mixed in.
     #[must_use]
     pub fn layout(mut self, hash: u64) -> Self {
         self.layout = hash;
