@@ -70,13 +70,15 @@ pub enum ShmCommand {
 
     /// Receive messages from a queue, and write each on a line
     ///
-    /// Until the sender has left and there are no more. Each goes to one receiver.
+    /// Until the sender has left and there are no more: at once, if the last sender left earlier and nothing is
+    /// there; --follow waits for another. Each goes to one receiver.
     Recv(Receive),
 
     /// Write messages on lines: of a broadcast those from now on, of a journal those that are there
     ///
-    /// Until the publisher has left, or the journal ends; --follow goes on. Messages that were lost because
-    /// others were faster are counted on standard error.
+    /// Until the publisher has left, which may have been before, or the journal ends; --follow goes on, in a
+    /// journal with the next that is appended. Messages that were lost because others were faster are counted on
+    /// standard error.
     Tail(Tail),
 
     /// Show counters as they change: rates of messages and bytes, how full, who sleeps, who died
@@ -262,7 +264,7 @@ pub struct OpenChannel {
     #[arg(short, long, value_name = "TIME", value_parser = parse_time)]
     pub timeout: Option<Duration>,
 
-    /// What its messages are, as it was made with [default: 0]
+    /// What its messages are, as the number it was made with, not the one that `stat` shows [default: 0]
     #[arg(long, value_name = "HASH", value_parser = parse_hash)]
     pub layout: Option<u64>,
 
