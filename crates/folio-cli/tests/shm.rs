@@ -209,8 +209,10 @@ fn orphan(name: &Name) {
 fn a_name_that_is_not_there_or_none_is_named() {
     let name = Name::new();
     for command in ["stat", "cat", "write", "rm", "send", "recv", "tail"] {
-        let expected =
-            format!("there is no segment of that name: folio shm create {} makes one", &*name);
+        let expected = format!(
+            "there is no segment of that name: folio shm ls shows all, folio shm create {} --queue",
+            &*name
+        );
         fails(&[command, &name], &[&name, &expected]);
     }
     fails(&["write", "a/b"], &["a/b", "leave slashes out"]);

@@ -217,7 +217,7 @@ fn found(options: &SegmentOptions, place: Place, file: File) -> Result<Segment> 
         let (has, asked) = (header.layout, options.layout);
         let reason = format!("its layout is {has:#x}, and {asked:#x} was asked for");
         return Err(Error::new(ErrorKind::Layout, OPEN, &*what, reason)
-            .advice("another program, or another version of this one, made it"));
+            .advice("open it as the kind that it is, with the layout() that it was made with"));
     }
     let differs = |asked: Option<usize>, has| asked.is_some_and(|asked| asked as u64 != has);
     if differs(options.size, header.payload) || differs(options.capacity, header.capacity) {

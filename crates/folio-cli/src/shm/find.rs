@@ -141,10 +141,13 @@ pub fn failure(error: &Error) -> Failure {
     let name = name.map_or("NAME", |(name, _)| name);
     // The library's way out, and what it is here.
     let ways = [
-        ("create() makes one", format!("folio shm create {name} makes one")),
+        (
+            "create() makes one",
+            format!("folio shm ls shows all, folio shm create {name} --queue, say, makes one"),
+        ),
         (
             "create() opens it, or unlink() it first",
-            format!("remove it first: folio shm rm {name}"),
+            format!("choose another name, or remove it first: folio shm rm {name}"),
         ),
         ("leave slashes out, or use file() for a path", "leave slashes out".into()),
         ("ask its owner, or open it with read_only()", "ask its owner".into()),
@@ -154,6 +157,10 @@ pub fn failure(error: &Error) -> Failure {
             "create --longest says how many".into(),
         ),
         ("append() makes one", "folio shm create --journal makes one".into()),
+        (
+            "a broadcast has one at a time",
+            "a broadcast has one at a time: wait until it leaves".into(),
+        ),
         ("append() goes on before it", "whoever appends next goes on before it".into()),
         ("file_bytes() says how large they are", "make them larger (--file-size)".into()),
         (
@@ -161,8 +168,8 @@ pub fn failure(error: &Error) -> Failure {
             "create --file-size says how large files are".into(),
         ),
         (
-            "another program, or another version of this one, made it",
-            "name its layout (--layout)".into(),
+            "open it as the kind that it is, with the layout() that it was made with",
+            "name the layout that it was made with (--layout), not the one that stat shows".into(),
         ),
     ];
     for (method, option) in ways {
@@ -208,8 +215,8 @@ mod tests {
         assert_eq!(
             failure(&missing).to_string(),
             format!(
-                "cannot open /dev/shm/{name}: there is no segment of that name: folio shm create {name} \
-                 makes one"
+                "cannot open /dev/shm/{name}: there is no segment of that name: folio shm ls shows all, \
+                 folio shm create {name} --queue, say, makes one"
             )
         );
         let slash = Segment::open("a/b").unwrap_err();

@@ -119,7 +119,11 @@ impl Places {
             1 => format!("process {} is its {side}", last.pid()),
             count => format!("it has {count} {side}s already"),
         };
-        Err(fail(ErrorKind::Busy, reason).advice("more can be asked for when it is made"))
+        let advice = match side {
+            "publisher" => "a broadcast has one at a time".into(),
+            _ => format!("{side}s() says how many there can be when it is made"),
+        };
+        Err(fail(ErrorKind::Busy, reason).advice(advice))
     }
 }
 

@@ -51,7 +51,10 @@ impl Appender {
             let errno = Errno::from_io_error(&error).unwrap_or(Errno::IO);
             Error::os(APPEND, what(), errno)
         };
-        disk::make_directory(directory).map_err(failed)?;
+        disk::make_directory(directory).map_err(|error| {
+            let advice = "choose another path";
+            failed(error).explain(ErrorKind::Exists, "it is a file, and no directory", advice)
+        })?;
         let lock = File::open(directory).map_err(failed)?;
         // A child that the last one was just starting has its descriptors until it executes its program.
         let end = Instant::now() + PATIENCE;
