@@ -31,8 +31,10 @@
 //!
 //! Whoever waits learns that the other side has left or died, after the last message. Another can take
 //! the place: a sender goes on where the last message ends; what a receiver had not dropped when it died
-//! goes to the next. Of several receivers one at a time has a message of each lane: who works long on a message
-//! while others could do the next copies it, and drops it.
+//! goes to the next. That there is no sender is told whenever there is none, even if others are about to come: where
+//! they come and go, a receiver that is to stay [follows](crate::Receiver::set_following), or whoever starts them has
+//! a sender's place of its own until they have ended. Of several receivers one at a time has a message of each lane:
+//! who works long on a message while others could do the next copies it, and drops it.
 //!
 //! A peer may write anything into the segment at any time, its messages included: so they are copied out, or
 //! looked at through a [`folio::View`]. What it does to the channel's own words is an error, kind

@@ -80,8 +80,8 @@ impl Receiver {
     ///
     /// # Errors
     /// If there is no message, [`Closed`](crate::ErrorKind::Closed) or
-    /// [`PeerDied`](crate::ErrorKind::PeerDied) if there is no sender any more; one that there never was is
-    /// waited for. [`Scribbled`](crate::ErrorKind::Scribbled), [`Truncated`](crate::ErrorKind::Truncated) where
+    /// [`PeerDied`](crate::ErrorKind::PeerDied) if there is no sender at this time, even if another is about to come
+    /// ([`set_following`](Self::set_following) waits for it); one that there never was is waited for. [`Scribbled`](crate::ErrorKind::Scribbled), [`Truncated`](crate::ErrorKind::Truncated) where
     /// somebody spoilt the channel; [`Invalid`](crate::ErrorKind::Invalid) in a forked child.
     #[inline]
     pub fn recv(&mut self) -> Result<Message<'_>> {
