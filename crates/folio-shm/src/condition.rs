@@ -25,7 +25,8 @@
 //!
 //! As with any such condition, to be woken says nothing: the waiter looks whether what it waits for
 //! is true. It is woken too when somebody dies with the mutex, who might have been about to notify; the
-//! mutex then says so.
+//! mutex then says so, once. A death without the mutex, or one that has been told, wakes nobody: who waits for what only
+//! that process would have done waits for ever, unless it says until when ([`Condition::wait_until`]).
 //!
 //! Layout: 4 bytes that count the notifications, 4 that count the waiters, too many where some were killed.
 
