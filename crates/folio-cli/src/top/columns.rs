@@ -205,11 +205,12 @@ impl<C: Column> Columns<C> {
         let mut left = width;
         let mut chosen: Vec<(u16, C)> = Vec::new();
         for &(place, column) in wanted {
-            // A name there is in any width.
-            if column.width().is_none() || needs(column) <= left {
-                left = left.saturating_sub(needs(column));
-                chosen.push((place, column));
+            // A name there is in any width; and nothing in the place of what is wanted more.
+            if column.width().is_some() && needs(column) > left {
+                break;
             }
+            left = left.saturating_sub(needs(column));
+            chosen.push((place, column));
         }
         chosen.sort_by_key(|&(place, _)| place);
         let mut x = 0;
