@@ -14,11 +14,14 @@
 //!     --only TEXT    only rows whose title contains the text
 //! ```
 
+#![cfg_attr(not(feature = "messages"), allow(dead_code, reason = "the rows of messages use it"))]
+
 mod child;
 mod contest;
 mod disk;
 mod harness;
 mod machine;
+#[cfg(feature = "messages")]
 mod messages;
 mod pick;
 mod raw;
@@ -115,7 +118,10 @@ fn run(options: Options) -> std::io::Result<()> {
         return child::run(file, group);
     }
     if let Some(part) = &options.peer {
+        #[cfg(feature = "messages")]
         return messages::peer::run(part);
+        #[cfg(not(feature = "messages"))]
+        return Err(without_messages(part));
     }
     let disk = disk::directory(options.disk.as_deref());
     if options.clean {
@@ -177,6 +183,17 @@ fn mappings(options: Options, document: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
+#[cfg(not(feature = "messages"))]
+fn without_messages(_: impl Sized) -> std::io::Error {
+    std::io::Error::other("built without the feature `messages`: leave out --no-default-features")
+}
+
+#[cfg(not(feature = "messages"))]
+fn between_processes(options: &Options, _: &Path) -> std::io::Result<()> {
+    Err(without_messages(options))
+}
+
+#[cfg(feature = "messages")]
 fn between_processes(options: &Options, document: &Path) -> std::io::Result<()> {
     let mut contest = Contest::new(options.quick, options.only.clone());
     rows::messages::rows(&mut contest);

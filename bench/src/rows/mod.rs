@@ -4,6 +4,7 @@ pub(crate) mod compat;
 pub(crate) mod copy;
 pub(crate) mod grow;
 pub(crate) mod map;
+#[cfg(feature = "messages")]
 pub(crate) mod messages;
 pub(crate) mod pager_evict;
 pub(crate) mod pager_fault;
