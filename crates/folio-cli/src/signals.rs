@@ -1,5 +1,6 @@
 //! Signals as descriptors that can be waited for beside others.
 
+use std::fs;
 use std::io::Read;
 use std::os::unix::net::UnixStream;
 
@@ -21,6 +22,28 @@ pub fn arrivals(signals: &[i32]) -> Result<UnixStream, Failure> {
     register().map_err(|error: std::io::Error| {
         Failure::new(format!("cannot watch for an interrupt: {}", words(&error)))
     })
+}
+
+/// The same, but for signals that are ignored: these stay so for this process and for what it starts, as
+/// nohup(1) has it. `None` where all of them are.
+///
+/// # Errors
+/// As [`arrivals`].
+pub fn arrivals_unless_ignored(signals: &[i32]) -> Result<Option<UnixStream>, Failure> {
+    let ignored = ignored();
+    let heeded = signals.iter().copied().filter(|signal| ignored >> (signal - 1) & 1 == 0);
+    let heeded: Vec<_> = heeded.collect();
+    match heeded.is_empty() {
+        true => Ok(None),
+        false => arrivals(&heeded).map(Some),
+    }
+}
+
+/// A bit for each signal that is ignored, the first the lowest (proc_pid_status(5)).
+fn ignored() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
 }
 
 /// Forgets the signals that have arrived.

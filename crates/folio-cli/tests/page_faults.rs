@@ -284,6 +284,19 @@ fn signals_reach_the_program_and_the_report_follows() {
 }
 
 #[test]
+fn signals_that_are_ignored_are_so_for_the_program() {
+    if !can_watch() {
+        return;
+    }
+    let script = "trap '' HUP INT TERM; exec \"$1\" faults -- sh -c \
+                  'for signal in HUP INT TERM; do kill -$signal $$; done; echo alive'";
+    let mut shell = Command::new("sh");
+    let output = shell.args(["-c", script, "sh", env!("CARGO_BIN_EXE_folio")]).output().unwrap();
+    let ran = Ran::from(output);
+    assert_eq!((ran.code, ran.text()), (0, "alive\n"), "{ran:?}");
+}
+
+#[test]
 fn maps_drawings_and_call_chains_show_the_file() {
     if !can_watch() {
         return;

@@ -53,9 +53,9 @@ pub(crate) fn command(command: &[OsString], most_frames: u16) -> Result<Watched,
     let path = program::find(name)?;
     let session = Session::open(Target::Command, most_frames)?;
     // Ctrl-C reaches the command by the terminal; this process is to see its end.
-    let interrupted = signals::arrivals(&[SIGINT, SIGQUIT]);
-    let (terminated, hung_up) = (signals::arrivals(&[SIGTERM]), signals::arrivals(&[SIGHUP]));
-    let (_interrupted, terminated, hung_up) = (interrupted?, terminated?, hung_up?);
+    let _interrupted = signals::arrivals_unless_ignored(&[SIGINT, SIGQUIT])?;
+    let terminated = signals::arrivals_unless_ignored(&[SIGTERM])?;
+    let hung_up = signals::arrivals_unless_ignored(&[SIGHUP])?;
 
     let before = sys::page_faults_of_children();
     let mut watch = Watch::new(session, most_frames);
@@ -67,12 +67,15 @@ pub(crate) fn command(command: &[OsString], most_frames: u16) -> Result<Watched,
     let process = Pid::from_child(&child);
     let done = pidfd_open(process, PidfdFlags::empty()).map_err(|error| failed(&error.into()))?;
     loop {
-        let fds = [done.as_fd(), terminated.as_fd(), hung_up.as_fd()];
+        // Where a signal is ignored, the end stands in its place.
+        let [terminate, hang_up] =
+            [&terminated, &hung_up].map(|one| one.as_ref().map_or(done.as_fd(), AsFd::as_fd));
+        let fds = [done.as_fd(), terminate, hang_up];
         let [ended, terminate, hang_up] = watch.round(fds, ROUND)?;
         for (arrived, stream, signal) in
             [(terminate, &terminated, Signal::TERM), (hang_up, &hung_up, Signal::HUP)]
         {
-            if arrived {
+            if let Some(stream) = stream.as_ref().filter(|_| arrived) {
                 signals::take(stream);
                 // One that has ended needs none.
                 let _ = kill_process(process, signal);
