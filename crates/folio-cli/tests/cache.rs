@@ -217,6 +217,22 @@ fn a_path_longer_than_the_kernel_takes_is_walked() {
 }
 
 #[test]
+fn a_file_with_a_path_longer_than_the_kernel_takes_is_warmed() {
+    let files = on_disk();
+    let tree = files.path("t");
+    fs::create_dir(&tree).unwrap();
+    let name = "d".repeat(200);
+    // Pages that were never written are not in memory.
+    let script = format!(
+        "cd '{}' && for i in $(seq 30); do mkdir {name} && cd -P {name} || exit 1; done; truncate -s 8K f",
+        text(&tree)
+    );
+    assert!(Command::new("bash").args(["-c", &script]).status().unwrap().success());
+    let report = cache(&["--warm", &text(&tree)]);
+    assert_eq!((number(&report["total"], "files"), number(&report["total"], "pages")), (1, 2));
+}
+
+#[test]
 fn files_that_come_and_go_meanwhile_are_no_failure() {
     let files = on_disk();
     fs::create_dir(files.path("t")).unwrap();

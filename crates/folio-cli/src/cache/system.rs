@@ -31,6 +31,16 @@ pub(super) fn is_in_memory(file: impl AsFd) -> bool {
     fstatfs(file).is_ok_and(|system| IN_MEMORY.contains(&system.f_type))
 }
 
+/// Opens a file, through its directory where its path is too long for one call.
+pub(super) fn open_file(path: &Path, flags: OFlags) -> Result<OwnedFd> {
+    match (path.parent(), path.file_name()) {
+        (Some(directory), Some(name)) if path.as_os_str().len() >= PATH_BYTES => {
+            openat(open_directory(directory, flags, true)?, name, flags, Mode::empty())
+        }
+        _ => openat(CWD, path, flags, Mode::empty()),
+    }
+}
+
 /// Opens a directory, part by part where its path is too long for one call.
 pub(super) fn open_directory(path: &Path, flags: OFlags, follow: bool) -> Result<OwnedFd> {
     let flags = flags | OFlags::DIRECTORY;

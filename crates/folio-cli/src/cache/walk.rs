@@ -113,7 +113,7 @@ struct Walker<'a> {
 }
 
 /// How files and directories are opened: so that nothing waits, whatever takes their place.
-const READ: OFlags =
+pub(super) const READ: OFlags =
     OFlags::RDONLY.union(OFlags::CLOEXEC).union(OFlags::NONBLOCK).union(OFlags::NOCTTY);
 
 impl Walk<'_> {
@@ -382,7 +382,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// Why something cannot be opened, and the way out.
-fn reason(errno: Errno) -> String {
+pub(super) fn reason(errno: Errno) -> String {
     let words = words(&errno.into());
     match errno {
         Errno::NOENT => format!("{words}: check the path"),

@@ -13,14 +13,15 @@
 use std::fs::File;
 use std::ops::Range;
 use std::os::fd::AsFd;
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Instant;
 
-use rustix::fs::{Advice, fadvise};
+use rustix::fs::{Advice, fadvise, fstat};
+use rustix::io::Errno;
 
 use super::counts::Counts;
 use super::extents;
@@ -28,7 +29,8 @@ use super::ledger::{Counted, Ledger};
 use super::look::Look;
 use super::omissions::Omissions;
 use super::rate::Rate;
-use super::walk::{Entry, Refusal};
+use super::system;
+use super::walk::{Entry, READ, Refusal, reason};
 use crate::failure::words;
 use crate::progress::{self, Unit};
 
@@ -173,19 +175,28 @@ impl<'a> Warm<'a> {
         if job.is_out.load(Ordering::Relaxed) {
             return;
         }
-        // A file that is gone, or another one by now, is none that was met.
-        let file = File::open(&job.path).ok().filter(|file| {
-            file.metadata().is_ok_and(|found| (found.dev(), found.ino()) == job.identity)
-        });
-        let Some(file) = file else { return job.is_out.store(true, Ordering::Relaxed) };
-        if let Err(error) = self.read(&file, range, buffer, done)
-            && !job.is_out.swap(true, Ordering::Relaxed)
-        {
-            self.omissions.add(&job.path, &format!("{}: see dmesg for more", words(&error)));
+        let opened = system::open_file(&job.path, READ).and_then(|fd| Ok((fstat(&fd)?, fd)));
+        let file = match opened {
+            Ok((stat, fd)) if (stat.st_dev, stat.st_ino) == job.identity => File::from(fd),
+            // A file that is gone, or another one by now, is none that was met.
+            Ok(_) | Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::NXIO) => {
+                return job.is_out.store(true, Ordering::Relaxed);
+            }
+            Err(errno) => return self.leave_out(job, &reason(errno)),
+        };
+        if let Err(error) = self.read(&file, range, buffer, done) {
+            self.leave_out(job, &format!("{}: see dmesg for more", words(&error)));
         }
         let is_last = job.left.fetch_sub(1, Ordering::AcqRel) == 1;
         if is_last && !job.is_out.load(Ordering::Relaxed) {
             self.count(job, &file);
+        }
+    }
+
+    /// Leaves a file out, and says so once.
+    fn leave_out(&self, job: &Job, reason: &str) {
+        if !job.is_out.swap(true, Ordering::Relaxed) {
+            self.omissions.add(&job.path, reason);
         }
     }
 
