@@ -125,6 +125,8 @@ pub struct Profile {
     pub(crate) spaces: Spaces,
     begun: HashMap<u32, Begun>,
     names: HashMap<u32, Rc<str>>,
+    /// Threads of the processes that were seen to start.
+    threads: HashMap<u32, u32>,
     /// The first moment, to which times are relative.
     start: u64,
     /// All of them.
@@ -181,12 +183,20 @@ impl Profile {
                 }
             }
             Record::Start { process, parent, .. } => {
+                match self.threads.get_mut(&process) {
+                    Some(threads) if process == parent => *threads += 1,
+                    _ if process == parent => {}
+                    _ => drop(self.threads.insert(process, 1)),
+                }
                 self.spaces.fork(process, parent);
                 if let Some(name) = self.names.get(&parent).filter(|_| process != parent).cloned() {
                     self.names.insert(process, name);
                 }
             }
-            Record::End { thread, .. } => self.end_unfinished(thread),
+            Record::End { process, thread } => {
+                self.end_unfinished(thread);
+                self.end_thread(process);
+            }
             Record::Lost(records) => {
                 self.lost = self.lost.saturating_add(records);
                 // Whether one of them was the end of these is not known.
@@ -216,6 +226,16 @@ impl Profile {
             _ => Figures { minor: 1, minor_stall: stall, ..Figures::default() },
         };
         self.add(&sample, nanoseconds, figures);
+    }
+
+    /// With its last thread, a process touches nothing any more.
+    fn end_thread(&mut self, process: u32) {
+        let Some(threads) = self.threads.get_mut(&process) else { return };
+        *threads -= 1;
+        if *threads == 0 {
+            self.threads.remove(&process);
+            self.spaces.forget(process);
+        }
     }
 
     /// A page fault that nothing came of.
@@ -352,6 +372,20 @@ mod tests {
             Stamped { nanoseconds: 5, record: end },
         ]);
         assert_eq!((profile.total.signalled, profile.total.minor), (2, 1));
+    }
+
+    #[test]
+    fn a_process_is_forgotten_with_its_last_thread() {
+        let at = |record| Stamped { nanoseconds: 1, record };
+        let start = |parent, thread| at(Record::Start { process: 20, parent, thread });
+        let end = |thread| at(Record::End { process: 20, thread });
+        let mut profile = profile([start(10, 20), start(20, 21), end(20)]);
+        assert!(profile.spaces.known(20, 0x10000).is_some());
+        profile.apply(end(21));
+        assert!(profile.spaces.known(20, 0x10000).is_none());
+        // Its parent was there before, so how many threads it has is not known.
+        profile.apply(at(Record::End { process: 10, thread: 11 }));
+        assert!(profile.spaces.known(10, 0x10000).is_some());
     }
 
     #[test]
