@@ -15,6 +15,7 @@ use folio_stat::Backing;
 use object::elf::{self, FileHeader64};
 use object::read::elf::{FileHeader, ProgramHeader, Sym};
 use object::{LittleEndian, ReadCache};
+use rustix::fs::{Mode, OFlags, open};
 
 /// Of a file.
 #[derive(Debug, Default)]
@@ -53,7 +54,9 @@ impl Table {
     /// Of the file at `path`, if it is still the one that was mapped.
     fn of(path: &Path, inode: u64) -> Option<Self> {
         const LE: LittleEndian = LittleEndian;
-        let file = File::open(path).ok()?;
+        // Nothing waits, whatever has taken its place.
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+        let file = File::from(open(path, flags, Mode::empty()).ok()?);
         let metadata = file.metadata().ok()?;
         if !metadata.is_file() || metadata.ino() != inode {
             return None;
@@ -89,11 +92,10 @@ impl Table {
     }
 
     fn at(&self, offset_bytes: u64) -> Option<Rc<str>> {
-        let &(offset, _, address) = self
-            .segments
-            .iter()
-            .find(|(offset, length, _)| (*offset..offset + length).contains(&offset_bytes))?;
-        let address = address + (offset_bytes - offset);
+        let &(offset, _, address) = self.segments.iter().find(|(offset, length, _)| {
+            offset_bytes.checked_sub(*offset).is_some_and(|behind| behind < *length)
+        })?;
+        let address = address.checked_add(offset_bytes - offset)?;
         let next = self.functions.partition_point(|(start, _, _)| *start <= address);
         let (start, length, name) = self.functions.get(next.checked_sub(1)?)?;
         // One of assembly may say no length.
@@ -125,6 +127,25 @@ mod tests {
             demangled("_ZNSt6vectorIiSaIiEE9push_backEi").replace(' ', ""),
             "std::vector<int,std::allocator<int>>::push_back"
         );
+    }
+
+    #[test]
+    fn segments_that_make_no_sense_have_no_functions() {
+        for (offset, length, address) in [(u64::MAX - 1, 9, 0), (0, u64::MAX, u64::MAX)] {
+            let segments = vec![(offset, length, address)];
+            let functions = vec![(u64::MAX, 0, "f".into())];
+            assert_eq!(Table { segments, functions }.at(5), None);
+        }
+    }
+
+    #[test]
+    fn a_pipe_in_the_place_of_a_program_is_not_waited_for() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("program");
+        let kind = rustix::fs::FileType::Fifo;
+        rustix::fs::mknodat(rustix::fs::CWD, &path, kind, Mode::RUSR, 0).unwrap();
+        let inode = std::fs::metadata(&path).unwrap().ino();
+        assert!(Table::of(&path, inode).is_none());
     }
 
     #[test]
