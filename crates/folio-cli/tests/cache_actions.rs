@@ -60,6 +60,18 @@ fn a_range_is_evicted_and_warmed_and_the_rest_stays() {
 }
 
 #[test]
+fn a_range_is_evicted_in_whole_pages() {
+    let Some((_files, path)) = file(2) else { return };
+    for range in ["..5000", "1..", "4095..4097"] {
+        evict(&path);
+        fs::read(&path).unwrap();
+        let report = cache(&["--evict", "--range", range, &path]);
+        assert_eq!(counts(&report["total"]), (1, 0, 0), "{range}");
+        assert_eq!(number(&report, "evicted_now_bytes"), 2 * PAGE as u64, "{range}");
+    }
+}
+
+#[test]
 fn warming_loads_what_is_missing_and_says_how_much() {
     let Some((files, path)) = file(3000) else { return };
     fs::create_dir(files.path("t")).unwrap();

@@ -71,13 +71,14 @@ impl Evict {
                 Refusal::LeftOut(format!("what is dirty cannot be written back: {words}"))
             })?;
         }
-        let range = &self.look.range;
-        // A length of 0 is all the rest: with it the last page goes that the file has a part of.
-        let length = match before.offset_bytes + before.length_bytes {
-            end if end < range.end => None,
-            _ => NonZeroU64::new(range.end - range.start),
+        // Whole pages, as they are counted: the call leaves those that it is given a part of.
+        let start = before.offset_bytes;
+        let length = match start + before.length_bytes {
+            // All the rest: with it the last page goes that the file has a part of.
+            end if end < self.look.range.end => None,
+            end => NonZeroU64::new(end.next_multiple_of(before.page_size_bytes as u64) - start),
         };
-        fadvise(file, range.start, length, Advice::DontNeed)
+        fadvise(file, start, length, Advice::DontNeed)
             .map_err(|errno| Refusal::LeftOut(words(&errno.into())))?;
         let counted = self.look.at(entry)?;
         let counts = counted.counts;
