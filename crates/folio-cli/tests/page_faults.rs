@@ -248,6 +248,23 @@ fn the_exit_status_is_the_programs_and_standard_output_its_own() {
         assert_eq!((ran.code, ran.text()), (code, "out\n"));
         assert!(ran.stderr.contains("page faults, which stalled it for"), "{}", ran.stderr);
     }
+    let ignoring = "import os, signal, sys\nsignal.signal(signal.SIGCHLD, signal.SIG_IGN)\n\
+                    os.execv(sys.argv[1], sys.argv[1:])";
+    let mut python = Command::new("python3");
+    python.args([
+        "-c",
+        ignoring,
+        env!("CARGO_BIN_EXE_folio"),
+        "faults",
+        "--",
+        "sh",
+        "-c",
+        "exit 7",
+    ]);
+    match python.output() {
+        Ok(output) => assert_eq!(Ran::from(output).code, 7),
+        Err(_) => skip("no python3"),
+    }
     for (program, code) in [("no-such-program", 127), ("/", 126)] {
         let ran = run(&["faults", "--", program]);
         assert_eq!((ran.code, ran.text()), (code, ""));

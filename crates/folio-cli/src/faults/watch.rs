@@ -12,7 +12,7 @@ use folio_stat::Process;
 use rustix::event::Timespec;
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 use rustix::time::{ClockId, clock_gettime};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 
 use crate::failure::{Failure, words};
 use crate::faults::order::Order;
@@ -52,6 +52,8 @@ pub(crate) fn command(command: &[OsString], most_frames: u16) -> Result<Watched,
     let (name, arguments) = command.split_first().ok_or_else(|| Failure::new("no command"))?;
     let path = program::find(name)?;
     let session = Session::open(Target::Command, most_frames)?;
+    // Where SIGCHLD is ignored, nobody is told how a child ended (wait(2)).
+    let _ended = signals::arrivals(&[SIGCHLD])?;
     // Ctrl-C reaches the command by the terminal; this process is to see its end.
     let _interrupted = signals::arrivals_unless_ignored(&[SIGINT, SIGQUIT])?;
     let terminated = signals::arrivals_unless_ignored(&[SIGTERM])?;
