@@ -50,8 +50,15 @@ pub fn run(arguments: &Pack, color: ColorChoice) -> Result<(), Failure> {
     } else {
         open(&arguments.file, arguments.force)?
     };
-    if !arguments.force && target.symlink_metadata().is_ok() {
-        return Err(exists(&target_name));
+    if let Ok(there) = target.symlink_metadata() {
+        if !arguments.force {
+            return Err(exists(&target_name));
+        }
+        if !there.is_file() && !there.is_dir() {
+            return Err(Failure::new(format!(
+                "cannot write {target_name}: it is no regular file: name another (--to)"
+            )));
+        }
     }
     let cannot_write = |error: &io::Error| write_failure(&target_name, error);
     let new = NewFile::create(&target, input.mode).map_err(|error| cannot_write(&error))?;

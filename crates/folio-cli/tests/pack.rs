@@ -112,6 +112,17 @@ fn a_file_that_is_there_is_replaced_with_force_only() {
 }
 
 #[test]
+fn what_is_no_regular_file_stays_what_it_is_even_with_force() {
+    let files = Files::new();
+    let path = files.file("a", b"bytes");
+    let link = files.path("link");
+    std::os::unix::fs::symlink(&path, &link).unwrap();
+    fails(&["--force", &path, "-o", &text(&link)], &["no regular file", "--to"]);
+    assert_eq!(fs::read_link(&link).unwrap(), files.path("a"));
+    assert_eq!(fs::read(&path).unwrap(), b"bytes");
+}
+
+#[test]
 fn what_is_zstd_already_is_packed_with_force_only() {
     let files = Files::new();
     let path = files.file("f", &log(10_000));
