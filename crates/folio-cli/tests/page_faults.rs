@@ -283,8 +283,14 @@ fn signals_reach_the_program_and_the_report_follows() {
     let script = "trap 'exit 8' INT; trap 'exit 9' TERM; echo ready; while :; do sleep 0.02; done";
     // From a terminal, Ctrl-C goes to both; what somebody else sends, to folio alone.
     for (signal, is_for_group, code) in [(Signal::INT, true, 8), (Signal::TERM, false, 9)] {
-        let mut folio = folio(&["faults", "--", "sh", "-c", script]);
-        folio.process_group(0).stdout(Stdio::piped()).stderr(Stdio::piped());
+        // A shell traps no signal that was ignored when it started, as by somebody's nohup(1).
+        let mut folio = Command::new("env");
+        folio.args(["--default-signal=INT,TERM", env!("CARGO_BIN_EXE_folio"), "faults", "--"]);
+        folio
+            .args(["sh", "-c", script])
+            .process_group(0)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         let mut folio = folio.spawn().unwrap();
         let mut lines = BufReader::new(folio.stdout.take().unwrap()).lines();
         assert_eq!(lines.next().unwrap().unwrap(), "ready");
