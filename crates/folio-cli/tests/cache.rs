@@ -303,3 +303,23 @@ fn off_a_terminal_the_table_is_plain_and_adds_up() {
     assert!(lines[2].ends_with(r"b\nc") && lines[3].ends_with("total"), "{lines:?}");
     assert!(Path::new(&a).exists());
 }
+
+#[test]
+fn files_that_are_longer_together_than_a_number_can_say_are_counted() {
+    // A file on tmpfs may be as long as an offset can say.
+    let Ok(directory) = tempfile::Builder::new().prefix("folio-test-").tempdir_in("/dev/shm")
+    else {
+        return common::skip("no directory can be made in /dev/shm");
+    };
+    for name in ["a", "b", "c"] {
+        let file = fs::File::create(directory.path().join(name)).unwrap();
+        if let Err(error) = file.set_len(7 << 60) {
+            return common::skip(format_args!("no file of 7 EiB can be made in /dev/shm: {error}"));
+        }
+    }
+    let ran = run(&["cache", "--output", "json", directory.path().to_str().unwrap()]).json();
+    assert_eq!(
+        (number(&ran["total"], "files"), number(&ran["total"], "length_bytes")),
+        (3, u64::MAX)
+    );
+}

@@ -41,15 +41,16 @@ impl Default for Counts {
 }
 
 impl Counts {
-    /// Adds those of others.
+    /// Adds those of others. Sparse files may be longer together than a number can say: then they are as long
+    /// as it can.
     pub fn add(&mut self, other: &Self) {
         let add = |sum: &mut Option<u64>, more: Option<u64>| {
-            *sum = sum.zip(more).map(|(sum, more)| sum + more);
+            *sum = sum.zip(more).map(|(sum, more)| sum.saturating_add(more));
         };
-        self.files += other.files;
-        self.length_bytes += other.length_bytes;
-        self.pages += other.pages;
-        self.resident_pages += other.resident_pages;
+        self.files = self.files.saturating_add(other.files);
+        self.length_bytes = self.length_bytes.saturating_add(other.length_bytes);
+        self.pages = self.pages.saturating_add(other.pages);
+        self.resident_pages = self.resident_pages.saturating_add(other.resident_pages);
         add(&mut self.dirty_pages, other.dirty_pages);
         add(&mut self.writeback_pages, other.writeback_pages);
         add(&mut self.evicted_pages, other.evicted_pages);

@@ -116,6 +116,16 @@ struct Walker<'a> {
 pub(super) const READ: OFlags =
     OFlags::RDONLY.union(OFlags::CLOEXEC).union(OFlags::NONBLOCK).union(OFlags::NOCTTY);
 
+/// A turn at a piece of work. However it ends, nobody waits for what it might have found.
+struct Turn<'a, 'w>(&'a Walker<'w>);
+
+impl Drop for Turn<'_, '_> {
+    fn drop(&mut self) {
+        lock(&self.0.queue).busy -= 1;
+        self.0.changed.notify_all();
+    }
+}
+
 impl Walk<'_> {
     /// Visits all files below these paths, one path after the other.
     ///
@@ -194,12 +204,11 @@ impl Walker<'_> {
     fn work(&self) {
         let mut buffer = Vec::with_capacity(NAMES_BYTES);
         while let Some(work) = self.next() {
+            let _turn = Turn(self);
             match work {
                 Work::Directory(directory) => self.directory(directory, &mut buffer),
                 Work::Names(open, names) => self.files(&open, &names),
             }
-            lock(&self.queue).busy -= 1;
-            self.changed.notify_all();
         }
     }
 
