@@ -40,13 +40,18 @@ pub fn draw(pen: &mut Pen<'_>, snapshot: &Snapshot, state: &State) {
     }
 }
 
+/// So many processes.
+pub(crate) fn processes(count: usize) -> String {
+    match count {
+        1 => "1 process".to_owned(),
+        count => format!("{} processes", grouped(count as u64)),
+    }
+}
+
 fn machine(pen: &mut Pen<'_>, snapshot: &Snapshot, state: &State) {
     let (look, machine) = (state.look, snapshot.machine);
     let count = snapshot.processes.iter().filter(|row| !row.has_ended).count();
-    let processes = match count {
-        1 => "1 process".to_owned(),
-        count => format!("{} processes", grouped(count as u64)),
-    };
+    let processes = processes(count);
     let used = machine.memory_bytes.saturating_sub(machine.available_bytes);
     let memory = format!("{} of {}", rounded(used), rounded(machine.memory_bytes));
     let mut x = pen.spans(0, &[("folio top", look.strong()), ("  ", Style::new())]);

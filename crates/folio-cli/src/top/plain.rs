@@ -14,9 +14,10 @@ use crate::failure::Failure;
 use crate::ps::figures::Figures;
 use crate::shm::columns::Columns;
 use crate::signals::arrivals;
-use crate::size::{grouped, rounded};
+use crate::size::rounded;
 use crate::terminal::{self, STRONG};
 use crate::top::arguments::{Top, TopOutput};
+use crate::top::head::processes;
 use crate::top::rows::{bytes, growth, rate};
 use crate::top::sampler::{Focus, Sampler};
 use crate::top::snapshot::{Row, Snapshot};
@@ -115,8 +116,8 @@ fn table(out: &mut impl Write, snapshot: &Snapshot, rows: usize, is_next: bool) 
     let used = machine.memory_bytes.saturating_sub(machine.available_bytes);
     writeln!(
         out,
-        "{} processes, memory {} of {}, faults {} minor {} major per second",
-        grouped(snapshot.processes.len() as u64),
+        "{}, memory {} of {}, faults {} minor {} major per second",
+        processes(snapshot.processes.len()),
         rounded(used),
         rounded(machine.memory_bytes),
         rate(snapshot.total.minor_per_second),
