@@ -211,7 +211,7 @@ fn senders_and_receivers_that_are_killed_at_any_moment_lose_and_double_nothing()
     let queue = small().senders(4).receivers(4).open(&name.0).unwrap();
     let bytes = common::bytes_of(&name);
     let account = Mutex::new(Account::default());
-    let stop = AtomicBool::new(false);
+    let (stop, is_alone) = (AtomicBool::new(false), AtomicBool::new(false));
     std::thread::scope(|scope| {
         let account = &account;
         let send = |who: u64| common::start("send for ever", &format!("{} {who}", name.0));
@@ -256,8 +256,8 @@ fn senders_and_receivers_that_are_killed_at_any_moment_lose_and_double_nothing()
                         account.lock().unwrap().receive(number(&bytes));
                     }
                     Err(error) if error.kind() == ErrorKind::TimedOut => {}
-                    // All senders have gone, and nothing is left.
-                    Err(error) if stop.load(Relaxed) => {
+                    // All senders have gone, and no other receiver has anything that might be left.
+                    Err(error) if is_alone.load(Relaxed) => {
                         assert!(GONE.contains(&error.kind()), "{error}");
                         break;
                     }
@@ -285,6 +285,7 @@ fn senders_and_receivers_that_are_killed_at_any_moment_lose_and_double_nothing()
             common::kill(child);
             ear.join().unwrap();
         }
+        is_alone.store(true, Relaxed);
         receiver.join().unwrap();
         assert_eq!(account.lock().unwrap().lanes[&0].next, sent, "of the sender that lived");
     });
