@@ -3,6 +3,7 @@
 mod common;
 
 use std::fs::{self, File, OpenOptions};
+use std::io::Read;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::fs::FileExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
@@ -140,21 +141,29 @@ impl Service {
         let name = format!("folio-cache-test-{}-{name}", std::process::id());
         let address = SocketAddr::from_abstract_name(&name).unwrap();
         let socket = UnixDatagram::bind_addr(&address).unwrap();
-        socket.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
         let files = on_disk();
         let log = File::create(files.path("log")).unwrap();
         let mut command = folio(&[&["cache", "--lock"], arguments].concat());
         command.env("NOTIFY_SOCKET", format!("@{name}")).stdout(log).stderr(Stdio::piped());
         let child = command.spawn().unwrap();
-        let service = Self { child, socket, stdout: Some(files) };
+        let mut service = Self { child, socket, stdout: Some(files) };
         let message = service.message();
         assert!(message.starts_with("READY=1\nSTATUS="), "{message:?}");
         service
     }
 
-    fn message(&self) -> String {
+    fn message(&mut self) -> String {
         let mut buffer = [0; 200];
-        let length = self.socket.recv(&mut buffer).expect("a message within a minute");
+        let length = match self.socket.recv(&mut buffer) {
+            Ok(length) => length,
+            Err(error) => {
+                let mut line = String::new();
+                let _ = self.child.kill();
+                let _ = self.child.stderr.take().unwrap().read_to_string(&mut line);
+                panic!("no message within a minute: {error}: {line}");
+            }
+        };
         String::from_utf8(buffer[..length].to_vec()).unwrap()
     }
 
@@ -201,6 +210,15 @@ fn a_file_may_shrink_and_vanish_while_it_is_locked() {
     service.stop(Signal::TERM);
 }
 
+/// Sets a flag when it is dropped.
+struct Setting<'a>(&'a std::sync::atomic::AtomicBool);
+
+impl Drop for Setting<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, std::sync::atomic::Ordering::Relaxed);
+    }
+}
+
 #[test]
 fn a_file_that_shrinks_while_it_is_being_locked_is_locked_as_it_is() {
     let Some((files, _)) = file(1) else { return };
@@ -218,10 +236,12 @@ fn a_file_that_shrinks_while_it_is_being_locked_is_locked_as_it_is() {
                 }
             }
         });
+        // However this ends, the thread does.
+        let end = Setting(&is_done);
         let services: Vec<_> = (0..5)
             .map(|round| Service::start(&[&text(&files.path("t"))], &format!("race-{round}")))
             .collect();
-        is_done.store(true, std::sync::atomic::Ordering::Relaxed);
+        drop(end);
         for service in services {
             service.stop(Signal::TERM);
         }

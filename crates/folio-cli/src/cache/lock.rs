@@ -20,6 +20,9 @@ use super::walk::{Entry, Refusal};
 use crate::failure::{Failure, words};
 use crate::size::rounded;
 
+/// How often a file is tried that cannot be locked though it is as long as it was.
+const TRIES: u32 = 100;
+
 /// What is locked.
 #[derive(Debug)]
 pub struct Lock {
@@ -39,6 +42,7 @@ impl Lock {
     /// That it is left out, and that a limit is reached, which ends it all.
     pub fn file(&self, entry: &Entry<'_>) -> Result<Option<Counted>, Refusal> {
         let mut part = self.look.count(&entry.file)?;
+        let mut tries = 0;
         while part.length_bytes > 0 {
             match lock(entry, part.offset_bytes, part.length_bytes) {
                 Ok(mapping) => {
@@ -47,10 +51,12 @@ impl Lock {
                 }
                 Err(error) => {
                     let now = self.look.count(&entry.file)?;
-                    if now.length_bytes >= part.length_bytes {
+                    tries += 1;
+                    // It may have shrunk meanwhile, and grown again.
+                    if now.length_bytes >= part.length_bytes && tries >= TRIES {
                         return Err(Refusal::Stop(failure(&entry.path(), &error)));
                     }
-                    // It shrank: as much as there is.
+                    // As much as there is.
                     part = now;
                 }
             }
