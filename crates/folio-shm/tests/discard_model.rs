@@ -67,6 +67,11 @@ impl Lane {
         (0..tries).filter_map(|_| self.try_receive()).collect()
     }
 
+    /// All that is left, when nobody sends.
+    fn rest(&self) -> impl Iterator<Item = u64> {
+        std::iter::from_fn(|| self.try_receive())
+    }
+
     fn try_receive(&self) -> Option<u64> {
         let slot = discard::oldest(&SHAPE, self, &self.head).expect("nobody scribbles")?;
         let last = slot.start() + u64::from(slot.len()) - 8;
@@ -77,6 +82,17 @@ impl Lane {
         }
         is_taken.then_some(copy[0])
     }
+}
+
+/// A lane, its sender's end, and a process that tries to take two messages.
+fn with_a_receiver(first: u32) -> (Arc<Lane>, Tail, thread::JoinHandle<Vec<u64>>) {
+    let lane = Lane::new(first);
+    let receiver = thread::spawn({
+        let lane = lane.clone();
+        move || lane.receive(2)
+    });
+    let tail = Tail::find(&SHAPE, &*lane, &lane.head).unwrap();
+    (lane, tail, receiver)
 }
 
 fn check(model: impl Fn() + Sync + Send + 'static) {
@@ -90,15 +106,10 @@ fn check(model: impl Fn() + Sync + Send + 'static) {
 fn nothing_is_lost_that_is_not_counted_and_nothing_comes_twice() {
     for first in [8, 16] {
         check(move || {
-            let lane = Lane::new(first);
-            let receiver = thread::spawn({
-                let lane = lane.clone();
-                move || lane.receive(2)
-            });
-            let mut tail = Tail::find(&SHAPE, &*lane, &lane.head).unwrap();
+            let (lane, mut tail, receiver) = with_a_receiver(first);
             let lost = lane.send(&mut tail, 1..=4);
             let mut received = receiver.join().unwrap();
-            received.extend(std::iter::from_fn(|| lane.try_receive()));
+            received.extend(lane.rest());
             assert!(received.is_sorted_by(|a, b| a < b), "{received:?}");
             assert_eq!(received.last(), Some(&4), "{received:?}");
             assert_eq!(received.len() as u64 + lost, 4, "{received:?}");
@@ -120,7 +131,7 @@ fn of_two_receivers_one_takes_each() {
             let lost = lane.send(&mut tail, 3..=3);
             let mut received: Vec<u64> =
                 receivers.into_iter().flat_map(|one| one.join().unwrap()).collect();
-            received.extend(std::iter::from_fn(|| lane.try_receive()));
+            received.extend(lane.rest());
             received.sort_unstable();
             assert!(received.is_sorted_by(|a, b| a < b), "{received:?}");
             assert_eq!(received.len() as u64 + lost, 3, "{received:?}");
@@ -151,12 +162,7 @@ fn there_is_a_message_in_a_lane_that_is_never_empty() {
 fn a_sender_may_die_when_it_has_made_room() {
     for first in [8, 16] {
         check(move || {
-            let lane = Lane::new(first);
-            let receiver = thread::spawn({
-                let lane = lane.clone();
-                move || lane.receive(2)
-            });
-            let mut tail = Tail::find(&SHAPE, &*lane, &lane.head).unwrap();
+            let (lane, mut tail, receiver) = with_a_receiver(first);
             let mut lost = lane.send(&mut tail, 1..=2);
             let room = discard::make_room(&mut tail, &SHAPE, &*lane, &lane.head, 16);
             let (slot, given_up) = room.unwrap();
@@ -166,7 +172,7 @@ fn a_sender_may_die_when_it_has_made_room() {
             let mut tail = Tail::find(&SHAPE, &*lane, &lane.head).unwrap();
             lost += lane.send(&mut tail, 3..=3);
             let mut received = receiver.join().unwrap();
-            received.extend(std::iter::from_fn(|| lane.try_receive()));
+            received.extend(lane.rest());
             assert!(received.is_sorted_by(|a, b| a < b), "{received:?}");
             assert_eq!((received.last(), received.len() as u64 + lost), (Some(&3), 3));
         });
