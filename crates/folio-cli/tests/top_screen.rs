@@ -29,15 +29,18 @@ impl Tmux {
         }
         let tmux = Self { files: Files::new() };
         let size = [&*columns.to_string(), &*lines.to_string()].map(String::from);
-        let shell = "env -u NO_COLOR -u LC_ALL -u LC_CTYPE PS1='ready> ' LANG=C.UTF-8 bash --norc --noprofile -i";
-        tmux.ask(&["-f", "/dev/null", "new-session", "-d", "-x", &size[0], "-y", &size[1], shell]);
+        let bash = "env -u NO_COLOR -u LC_ALL -u LC_CTYPE LANG=C.UTF-8 bash --norc --noprofile -i";
+        let new = ["-f", "/dev/null", "new-session", "-d", "-x", &size[0], "-y", &size[1]];
+        // Word by word: a line would be given to the user's shell, and an ordinary user may have none that runs.
+        let words: Vec<&str> = new.into_iter().chain(bash.split(' ')).collect();
+        tmux.ask(&words);
         tmux.until("ready>");
         Some(tmux)
     }
 
     fn tmux(&self, arguments: &[&str]) -> Output {
         let mut command = Command::new("tmux");
-        command.env("LANG", "C.UTF-8").env_remove("TMUX");
+        command.env("LANG", "C.UTF-8").env("PS1", "ready> ").env_remove("TMUX");
         command.arg("-S").arg(self.files.path("socket")).args(arguments).output().unwrap()
     }
 
