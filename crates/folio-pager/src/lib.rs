@@ -61,6 +61,7 @@ mod evict;
 mod failures;
 mod home;
 mod keep;
+mod label;
 mod ledger;
 mod load;
 mod mechanism;

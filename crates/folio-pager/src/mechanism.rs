@@ -18,6 +18,7 @@ use std::os::fd::OwnedFd;
 use rustix::io::Errno;
 use rustix::mm::{Advice, MprotectFlags, ProtFlags};
 
+use crate::label::{self, Label};
 use crate::patience::Patience;
 use crate::sys::{self, HUGE, PAGE, Userfault};
 
@@ -127,12 +128,13 @@ impl Mechanism {
         Ok(addresses)
     }
 
-    /// Names addresses of a mapping for those who look at the process. Not where pages are mapped one by one:
-    /// what has a name is never one mapping of the kernel's with what has none.
-    pub(crate) fn name(&self, addresses: &Range<usize>, name: &str) {
-        if self.userfault.is_some() {
-            sys::name(addresses, name);
+    /// Names addresses of a mapping for those who look at the process, by a label where the kernel does not.
+    pub(crate) fn name(&self, addresses: &Range<usize>, store: &str) -> Option<Label> {
+        let name = label::name(store);
+        if self.userfault.is_some() && sys::name(addresses, &name) {
+            return None;
         }
+        Label::before(addresses, &name)
     }
 
     /// Addresses for slots of a size, without memory yet.

@@ -31,6 +31,7 @@ use folio_store::{Capabilities, Error as StoreError, ErrorKind as StoreErrorKind
 use crate::core::Core;
 use crate::error::{Error, Fault};
 use crate::failures::{Failure, Failures};
+use crate::label::Label;
 use crate::ledger::Key;
 use crate::load::Why;
 use crate::mechanism::Manner;
@@ -58,6 +59,7 @@ pub(crate) struct Region {
     /// Bytes of the object when it was mapped.
     pub(crate) len: u64,
     pub(crate) addresses: Range<usize>,
+    label: Mutex<Option<Label>>,
     granule_shift: u32,
     unit_shift: u32,
     /// So few granules fit into the budget that none can be spared for a copy.
@@ -125,7 +127,7 @@ impl Region {
             os(rustix::io::Errno::NOMEM).advice("take larger granules, of which there are fewer")
         })?;
         let addresses = core.mechanism.reserve(whole).map_err(os)?;
-        core.mechanism.name(&addresses, &name);
+        let label = core.mechanism.name(&addresses, &name);
         if plan.granule >= sys::HUGE {
             // SAFETY: the addresses are new. Whether the kernel follows the advice shows in speed only.
             let _ = unsafe { sys::advise(&addresses, rustix::mm::Advice::LinuxHugepage) };
@@ -144,6 +146,7 @@ impl Region {
             name,
             len: plan.len,
             addresses: addresses.clone(),
+            label: Mutex::new(label),
             granule_shift,
             unit_shift: granule_shift.saturating_sub(6).max(sys::PAGE.trailing_zeros()),
             tight: core.budget.limit_bytes() < 64 * plan.granule as u64,
@@ -167,7 +170,7 @@ impl Region {
         let hook = unsafe { folio::pagehook::attach(addresses, Box::new(Filler(region.clone()))) };
         let hook = hook.map_err(|error| {
             // SAFETY: the addresses are new, and nobody knows of them.
-            unsafe { core.mechanism.release(region.addresses.clone()) };
+            unsafe { region.release() };
             Error::new(
                 crate::ErrorKind::Unsupported,
                 "map",
@@ -537,11 +540,24 @@ impl Region {
             }
         }
         drop(hook);
-        // SAFETY: the addresses are the region's; by the closing handle's claim nobody touches them, the
-        // hook is gone, and visitors are not let in any more.
-        unsafe { self.core.mechanism.release(self.addresses.clone()) };
+        // SAFETY: by the closing handle's claim nobody touches the addresses, the hook is gone, and visitors
+        // are not let in any more.
+        unsafe { self.release() };
         self.core.forget_region(self);
         self.core.credit_zeros((self.failures.charged() << self.granule_shift) as u64);
+    }
+
+    /// Gives the addresses back, and the label first.
+    ///
+    /// # Safety
+    /// Nobody uses the addresses any more, and this is the process that they were reserved in.
+    unsafe fn release(&self) {
+        if let Some(label) = lock(&self.label).take() {
+            // SAFETY: it was made where the addresses were reserved, and that is here.
+            unsafe { label.remove() };
+        }
+        // SAFETY: the addresses are the region's, and by the caller's contract nobody uses them.
+        unsafe { self.core.mechanism.release(self.addresses.clone()) };
     }
 
     /// How many bytes of granules are in memory.

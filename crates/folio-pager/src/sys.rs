@@ -4,7 +4,7 @@
 //! what lies at addresses is unsafe, and asks its caller to own them.
 #![allow(unsafe_code)]
 
-use std::ffi::CString;
+use std::ffi::CStr;
 use std::ops::Range;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::Duration;
@@ -24,7 +24,7 @@ pub(crate) const HUGE: usize = 2 << 20;
 const UFFDIO_MOVE: u32 =
     3 << 30 | (size_of::<raw::uffdio_move>() as u32) << 16 | raw::UFFDIO << 8 | raw::_UFFDIO_MOVE;
 const UFFDIO_WRITEPROTECT_MODE_WP: u64 = 1;
-/// Addresses that nothing else uses, aligned to 2 MiB, with no memory behind them.
+/// Addresses that nothing else uses, aligned to 2 MiB, with no memory behind them. Before them is room for a page.
 ///
 /// They are left out of forked children: a child would find zeros there, or worse, somebody's pages.
 pub(crate) fn reserve(len: usize, protection: ProtFlags) -> Result<Range<usize>, Errno> {
@@ -35,12 +35,10 @@ pub(crate) fn reserve(len: usize, protection: ProtFlags) -> Result<Range<usize>,
         rustix::mm::mmap_anonymous(core::ptr::null_mut(), padded, ProtFlags::empty(), flags)
     }?;
     let start = start.expose_provenance();
-    let aligned = start.next_multiple_of(HUGE);
+    let aligned = (start + PAGE).next_multiple_of(HUGE);
     // SAFETY: what is cut off lies within the mapping that was just made, and nobody knows of it.
     unsafe {
-        if aligned > start {
-            release(start..aligned);
-        }
+        release(start..aligned);
         release(aligned + len..start + padded);
     }
     let range = aligned..aligned + len;
@@ -70,29 +68,35 @@ pub(crate) unsafe fn release(addresses: Range<usize>) {
     let _ = unsafe { rustix::mm::munmap(pointer(addresses.start), addresses.len()) };
 }
 
-/// Names addresses of memory in /proc/PID/maps, as `[anon:folio:NAME]` (PR_SET_VMA(2const)). A kernel without
-/// the feature leaves them without a name.
-pub(crate) fn name(addresses: &Range<usize>, name: &str) {
-    let name = name_of_memory(name);
+/// Names addresses of memory in /proc/PID/maps, as `[anon:NAME]` (PR_SET_VMA(2const)). False with a kernel that
+/// keeps no names.
+pub(crate) fn name(addresses: &Range<usize>, name: &CStr) -> bool {
     // SAFETY: the kernel copies the string, which ends with a zero byte and lives through the call, and
     // writes nothing at the addresses.
-    let _ = unsafe {
+    unsafe {
         let (start, len) = (addresses.start, addresses.len());
-        libc::prctl(libc::PR_SET_VMA, libc::PR_SET_VMA_ANON_NAME, start, len, name.as_ptr())
-    };
+        libc::prctl(libc::PR_SET_VMA, libc::PR_SET_VMA_ANON_NAME, start, len, name.as_ptr()) == 0
+    }
 }
 
-/// A name as the kernel takes it: at most 79 letters of ASCII that can be seen, and few signs not. Of a
-/// longer one the end says most.
-fn name_of_memory(name: &str) -> CString {
-    const MOST: usize = 79;
-    const PREFIX: &str = "folio:";
-    let allowed = |c: char| (c == ' ' || c.is_ascii_graphic()) && !"[]\\$`".contains(c);
-    let letters: Vec<char> = name.chars().map(|c| if allowed(c) { c } else { '_' }).collect();
-    let tail = &letters[letters.len().saturating_sub(MOST - PREFIX.len())..];
-    let text = PREFIX.chars().chain(tail.iter().copied()).collect::<String>();
-    // No letter of it is a zero byte.
-    CString::new(text).unwrap_or_default()
+/// Maps a part of a file at an address where nothing is, so that nobody may touch it, and leaves it out of forked
+/// children. EEXIST if something is there.
+pub(crate) fn cover(address: usize, len: usize, file: impl AsFd, offset: u64) -> Result<(), Errno> {
+    let flags = MapFlags::PRIVATE | MapFlags::FIXED_NOREPLACE;
+    let (wanted, nobody) = (pointer(address), ProtFlags::empty());
+    // SAFETY: with MAP_FIXED_NOREPLACE no mapping is replaced (mmap(2)).
+    let start = unsafe { rustix::mm::mmap(wanted, len, nobody, flags, file, offset) }?;
+    let start = start.expose_provenance();
+    let made = start..start + len;
+    // SAFETY: the mapping was just made, and nobody knows of it.
+    unsafe {
+        // Before Linux 4.17 the address is a wish.
+        if start != address {
+            release(made);
+            return Err(Errno::EXIST);
+        }
+        advise(&made, Advice::LinuxDontFork).inspect_err(|_| release(made))
+    }
 }
 
 /// # Safety
@@ -456,19 +460,4 @@ pub(crate) fn nested<R>(work: impl FnOnce() -> R) -> R {
         unsafe { libc::sigaltstack(&before, core::ptr::null_mut()) };
     }
     result
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_name_of_memory_is_what_the_kernel_takes() {
-        let name = |name: &str| name_of_memory(name).into_string().unwrap();
-        assert_eq!(name("s3://bucket/a b"), "folio:s3://bucket/a b");
-        assert_eq!(name("[x]\0ö$\n"), "folio:_x_____");
-        let long = format!("{}/end", "x".repeat(200));
-        assert_eq!(name(&long).len(), 79);
-        assert!(name(&long).ends_with("x/end"));
-    }
 }

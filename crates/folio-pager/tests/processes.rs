@@ -39,6 +39,25 @@ fn touch(map: &Paged, at: usize) -> u8 {
 }
 
 #[test]
+fn who_looks_at_the_process_sees_a_mapping_by_its_stores_name_until_it_ends() {
+    let map = pager(1 << 20).options().granule(4096).map(Ram::fixed(pattern(1 << 20))).unwrap();
+    let memory = map.as_ptr().addr()..map.as_ptr().addr() + map.len();
+    let step = (memory.start..memory.end).step_by(8192);
+    step.clone().for_each(|address| _ = touch(&map, address - memory.start));
+    let name = format!("[anon:folio:{}]", map.name());
+    let names = || {
+        let all = folio_stat::Process::current().unwrap().mappings().unwrap();
+        let there =
+            |one: &folio_stat::Mapping| one.address < memory.end && memory.start <= one.range().end;
+        all.into_iter().filter(there).map(|one| one.backing.name).collect::<Vec<_>>()
+    };
+    let within = names().into_iter().filter(|one| one.as_deref() == Some(&name)).count();
+    assert!(within > 0);
+    drop(map);
+    assert!(!names().contains(&Some(name)));
+}
+
+#[test]
 fn a_forked_child_that_touches_a_page_gets_a_signal_and_no_zeros() {
     let map = pager(1 << 20).map(Ram::fixed(pattern(1 << 20))).unwrap();
     let there = touch(&map, 5000);

@@ -27,6 +27,7 @@
 //! - [`PageCache`] is what the kernel keeps of a file in memory, mapped or not; [`CacheCounts`] how
 //!   much that is, quicker.
 //! - [`FaultCount`] and [`FaultScope`] count page faults.
+//! - [`Label`] is where memory has its name from if the kernel keeps none.
 //! - [`Paging`] is what a pager in user space, which counts by itself, has done.
 //!
 //! Everything works on addresses, pids and file descriptors; nothing here maps memory for good or
@@ -43,6 +44,7 @@ pub mod error;
 pub mod faults;
 pub mod flag;
 pub mod frames;
+pub mod label;
 pub mod mapping;
 pub mod page_cache;
 pub mod pages;
@@ -73,6 +75,8 @@ pub use faults::{FaultCount, FaultScope};
 pub use flag::{Flag, Flags};
 #[doc(inline)]
 pub use frames::{Frame, Frames};
+#[doc(inline)]
+pub use label::Label;
 #[doc(inline)]
 pub use mapping::Mapping;
 #[doc(inline)]

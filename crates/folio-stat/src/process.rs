@@ -32,6 +32,7 @@ use crate::backing::Backing;
 use crate::costs::Costs;
 use crate::error::{Error, ErrorKind, Result};
 use crate::faults::FaultCount;
+use crate::label::Labels;
 use crate::mapping::Mapping;
 use crate::pages::Pages;
 use crate::protection::{Protection, Sharing};
@@ -40,6 +41,9 @@ use crate::smaps::{self, ReadError};
 use crate::span::Span;
 use crate::status::StatLine;
 use crate::sys::{self, ProcmapQuery};
+
+/// So many parts of split memory before one are looked through for its label.
+const FARTHEST_LABEL: usize = 64;
 
 /// The kernel interface that answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -181,7 +185,7 @@ impl Process {
         if self.via != Via::Text {
             let answer = self
                 .open("maps", operation)
-                .and_then(|maps| self.query(&maps, address, 0, operation));
+                .and_then(|maps| self.query_one(&maps, address, operation));
             match answer {
                 Err(error) if self.falls_back(&error) => {}
                 answer => return answer,
@@ -338,12 +342,38 @@ impl Process {
         let maps = self.open("maps", operation)?;
         let mut found = Vec::new();
         let mut address = 0;
-        while let Some(mapping) = self.query(&maps, address, query::COVERING_OR_NEXT, operation)? {
+        let mut labels = Labels::default();
+        while let Some(mut mapping) =
+            self.query(&maps, address, query::COVERING_OR_NEXT, operation)?
+        {
             address = mapping.range().end;
+            labels.look_at(&mapping);
+            labels.name(&mut mapping);
             found.push(mapping);
         }
         self.ensure_alive(operation)?;
         Ok(found)
+    }
+
+    /// The mapping that covers an address, with the name that a label before it says.
+    fn query_one(
+        &self,
+        maps: &File,
+        address: usize,
+        operation: &'static str,
+    ) -> Result<Option<Mapping>> {
+        let Some(mut mapping) = self.query(maps, address, 0, operation)? else { return Ok(None) };
+        let mut labels = Labels::default();
+        let mut goes_on = labels.look_at(&mapping);
+        let mut start = mapping.address;
+        for _ in 0..FARTHEST_LABEL {
+            let Some(before) = start.checked_sub(1).filter(|_| goes_on) else { break };
+            let Some(neighbour) = self.query(maps, before, 0, operation)? else { break };
+            goes_on = labels.look_at(&neighbour);
+            start = neighbour.address;
+        }
+        labels.name(&mut mapping);
+        Ok(Some(mapping))
     }
 
     /// Asks PROCMAP_QUERY for the mapping at an address, or the next.

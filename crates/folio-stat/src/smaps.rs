@@ -14,6 +14,7 @@ use std::io::{self, BufRead};
 use crate::backing::Backing;
 use crate::costs::Costs;
 use crate::flag::{Flag, Flags};
+use crate::label::Labels;
 use crate::mapping::Mapping;
 use crate::protection::{Protection, Sharing};
 use crate::span::Span;
@@ -45,6 +46,7 @@ pub(crate) fn read(
     base_page_bytes: usize,
 ) -> Result<Vec<Costs>, ReadError> {
     let mut found = Vec::new();
+    let mut labels = Labels::default();
     let mut entry: Option<Entry> = None;
     let mut line = Vec::new();
     loop {
@@ -60,14 +62,15 @@ pub(crate) fn read(
             }
             continue;
         }
-        found.extend(entry.take().map(|entry| entry.finish(base_page_bytes)));
+        found.extend(entry.take().map(|entry| entry.finish(&labels, base_page_bytes)));
         let next = Entry::header(content).ok_or_else(malformed)?;
         if next.span.start() >= wanted.end() || next.span.start() >= KERNEL_HALF {
             return Ok(found);
         }
+        labels.pass(next.span.start(), next.span.length(), next.offset_bytes, &next.name);
         entry = next.span.intersect(wanted).map(|_| next);
     }
-    found.extend(entry.map(|entry| entry.finish(base_page_bytes)));
+    found.extend(entry.map(|entry| entry.finish(&labels, base_page_bytes)));
     Ok(found)
 }
 
@@ -125,11 +128,11 @@ impl Entry {
         Some(())
     }
 
-    fn finish(self, base_page_bytes: usize) -> Costs {
+    fn finish(self, labels: &Labels, base_page_bytes: usize) -> Costs {
         let page_size_bytes =
             self.page_size_bytes.filter(|&bytes| bytes > 0).unwrap_or(base_page_bytes);
         let locked = self.flags.as_ref().is_some_and(|flags| flags.contains(Flag::Locked));
-        let mapping = Mapping {
+        let mut mapping = Mapping {
             address: self.span.start(),
             length_bytes: self.span.length(),
             page_size_bytes,
@@ -145,6 +148,7 @@ impl Entry {
             ),
             flags: self.flags,
         };
+        labels.name(&mut mapping);
         let mut costs = self.costs;
         costs.locked_bytes = if locked { costs.resident_bytes } else { 0 };
         costs.mapped_bytes = mapping.length_bytes;

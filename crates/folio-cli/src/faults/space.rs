@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
-use folio_stat::{Backing, BackingKind, Mapping, Process};
+use folio_stat::{Backing, BackingKind, Label, Mapping, Process};
 
 use crate::faults::record::Map;
 
@@ -95,6 +95,24 @@ impl Spaces {
         let (offset_bytes, is_executable) = (map.offset_bytes, map.is_executable);
         let part = Part { end, offset_bytes, backing, is_executable, is_asked: false };
         cover(self.of.entry(map.process).or_default(), map.address, part);
+        let (address, length) = (map.address as usize, map.length_bytes as usize);
+        if let Some(label) = Label::of(address, length, map.offset_bytes, &map.name) {
+            self.name(map.process, &label);
+        }
+    }
+
+    /// Gives memory that is there already the name that its label says.
+    fn name(&mut self, process: u32, label: &Label) {
+        let backing = self.id(label.backing());
+        let backings = &self.backings;
+        let memory = label.memory();
+        let parts = self.of.entry(process).or_default();
+        for (_, part) in parts.range_mut(memory.start as u64..memory.end as u64) {
+            let of = &backings[part.backing as usize];
+            if of.kind == BackingKind::Anonymous && part.end <= memory.end as u64 {
+                (part.backing, part.is_asked) = (backing, true);
+            }
+        }
     }
 
     /// A process that has what its parent has.
@@ -234,6 +252,21 @@ mod tests {
         spaces.map(map(u64::MAX, 2, 0, "/d"));
         spaces.map(map(5, 0, 0, "/d"));
         assert_eq!(spaces.of[&1].len(), 1);
+    }
+
+    #[test]
+    fn memory_has_the_name_that_its_label_says_whether_or_not_the_process_is_still_there() {
+        let mut spaces = Spaces::default();
+        spaces.map(map(0x10000, 0x8000, 0, "//anon"));
+        spaces.map(map(0x1f000, 0x4000, 0, "//anon"));
+        spaces.map(map(0x1f000, 0x1000, 0x3000, "/memfd:folio:big.log (deleted)"));
+        for (address, name, offset) in [
+            (0x17fff, "anonymous", 0x7fff),
+            (0x20000, "[anon:folio:big.log]", 0),
+            (0x22fff, "[anon:folio:big.log]", 0x2fff),
+        ] {
+            assert_eq!(told(&spaces, address), Some((name.into(), offset)), "{address:#x}");
+        }
     }
 
     #[test]
