@@ -101,8 +101,28 @@ fn a_slow_subscriber_is_told_how_many_it_lost() {
             assert_eq!(number(&message), expected + lost);
             expected = number(&message) + 1;
         }
+        assert_eq!(expected, sent, "the last is still there");
     }
-    assert!(expected <= sent);
+}
+
+#[test]
+fn what_a_publisher_left_is_there_for_the_slowest_whatever_it_did_last() {
+    for (count, loan) in (1..60).flat_map(|count| [0, 50, 100].map(|loan| (count, loan))) {
+        let broadcast = small().bytes(512).memfd("broadcast").unwrap();
+        let mut publisher = broadcast.publisher().unwrap();
+        let mut subscriber = broadcast.subscriber().unwrap();
+        (0..count).for_each(|number| publisher.send(&content(number)).unwrap());
+        let _ = publisher.loan(loan).unwrap();
+        drop(publisher);
+        let (mut message, mut seen) = (Vec::new(), 0);
+        let error = loop {
+            match subscriber.recv(&mut message) {
+                Ok(lost) => seen += lost + 1,
+                Err(error) => break error,
+            }
+        };
+        assert_eq!((error.kind(), seen), (ErrorKind::Closed, count), "{loan}");
+    }
 }
 
 #[test]
@@ -113,9 +133,12 @@ fn what_is_lost_before_the_first_message_is_counted_too() {
         (0..before).for_each(|number| publisher.send(&content(number)).unwrap());
         let mut subscriber = broadcast.subscriber().unwrap();
         (before..before + 100).for_each(|number| publisher.send(&content(number)).unwrap());
-        assert_eq!(subscriber.try_recv(&mut Vec::new()).unwrap(), None, "it was overtaken");
-        publisher.send(&content(before + 100)).unwrap();
-        assert_eq!(next(&mut subscriber), (before + 100, 100));
+        let (first, lost) = next(&mut subscriber);
+        assert_eq!(first, before + lost);
+        assert!(lost > 0, "it was overtaken");
+        for number in first + 1..before + 100 {
+            assert_eq!(next(&mut subscriber), (number, 0));
+        }
     }
 }
 
@@ -130,11 +153,11 @@ fn a_fast_publisher_and_its_subscribers_agree_on_what_was_lost() {
             .map(|mut subscriber| {
                 scope.spawn(move || {
                     let mut message = Vec::new();
-                    let (mut expected, mut got) = (None, 0);
+                    let mut expected = None;
                     loop {
                         let lost = match subscriber.recv(&mut message) {
                             Ok(lost) => lost,
-                            Err(error) if error.kind() == ErrorKind::Closed => return got,
+                            Err(error) if error.kind() == ErrorKind::Closed => return expected,
                             Err(error) => panic!("{error}"),
                         };
                         let this = number(&message);
@@ -143,7 +166,6 @@ fn a_fast_publisher_and_its_subscribers_agree_on_what_was_lost() {
                             assert_eq!(this, expected + lost);
                         }
                         expected = Some(this + 1);
-                        got += 1;
                     }
                 })
             })
@@ -153,7 +175,7 @@ fn a_fast_publisher_and_its_subscribers_agree_on_what_was_lost() {
         }
         drop(publisher);
         for worker in workers {
-            assert!(worker.join().unwrap() > 0);
+            assert_eq!(worker.join().unwrap(), Some(100_000), "each gets the last");
         }
     });
 }

@@ -35,6 +35,7 @@ struct Circle {
     intent: AtomicU64,
     tail: AtomicU64,
     sent: AtomicU64,
+    foothold: AtomicU64,
     /// Whether there is a reader that holds the writer back, and its head.
     is_there: AtomicU64,
     head: AtomicU64,
@@ -49,6 +50,7 @@ impl Circle {
             intent: zero(),
             tail: zero(),
             sent: zero(),
+            foothold: zero(),
             is_there: zero(),
             head: zero(),
         })
@@ -61,7 +63,12 @@ impl Circle {
     }
 
     fn progress(&self) -> Progress<'_> {
-        Progress { intent: &self.intent, tail: &self.tail, sent: &self.sent }
+        Progress {
+            intent: &self.intent,
+            tail: &self.tail,
+            sent: &self.sent,
+            foothold: &self.foothold,
+        }
     }
 
     /// The head of the reader, if it is there.
@@ -78,11 +85,11 @@ impl Circle {
                 return false;
             }
         };
-        writer.announce(self.progress(), slot);
+        writer.announce(&self.shape, self.progress(), slot);
         for word in 0..2 {
             words.word(slot.start() + word * 8).store(number, Ordering::Relaxed);
         }
-        writer.publish(words, self.progress(), slot);
+        writer.publish(&self.shape, words, self.progress(), slot);
         true
     }
 
@@ -141,10 +148,12 @@ fn a_reader_that_is_overtaken_gets_whole_messages_and_knows_what_it_lost() {
             last = Some(number);
             true
         };
+        let came_late = reader.position() > 0;
         read(&mut reader);
         read(&mut reader);
         writer.join().unwrap();
         while read(&mut reader) {}
+        assert!(last == Some(LAST) || came_late && last.is_none(), "the last is there: {last:?}");
     });
 }
 
@@ -206,7 +215,7 @@ fn a_writer_may_die_after_every_step_and_the_next_goes_on() {
                 move || {
                     circle.write(&mut writer, &*circle, 1);
                     let slot = writer.reserve(&LARGE, 16, |_| Ok(None)).unwrap();
-                    writer.announce(circle.progress(), slot);
+                    writer.announce(&circle.shape, circle.progress(), slot);
                     let nowhere = AtomicU64::new(0);
                     let left = Cell::new(steps.min(4));
                     let mortal = Mortal { circle: &circle, left, nowhere };
@@ -215,11 +224,12 @@ fn a_writer_may_die_after_every_step_and_the_next_goes_on() {
                         intent: &circle.intent,
                         tail: if steps > 5 { &circle.tail } else { &tail },
                         sent: if steps > 4 { &circle.sent } else { &sent },
+                        foothold: &circle.foothold,
                     };
                     for word in 0..2 {
                         mortal.word(slot.start() + word * 8).store(2, Ordering::Relaxed);
                     }
-                    writer.publish(&mortal, progress, slot);
+                    writer.publish(&LARGE, &mortal, progress, slot);
 
                     let mut next = Writer::find(&LARGE, &*circle, circle.progress()).unwrap();
                     circle.write(&mut next, &*circle, if steps < 4 { 2 } else { 3 });
@@ -261,7 +271,7 @@ fn a_reader_that_a_dead_writer_has_overtaken_gets_whole_messages() {
                 let circle = circle.clone();
                 move || {
                     let slot = writer.reserve(&LONG, 40, |_| Ok(None)).unwrap();
-                    writer.announce(circle.progress(), slot);
+                    writer.announce(&circle.shape, circle.progress(), slot);
                     for word in 0..words {
                         circle.word(slot.start() + word * 8).store(9, Ordering::Relaxed);
                     }

@@ -97,10 +97,9 @@ fn what_was_overwritten_while_it_was_read_is_told() {
     assert_eq!(message.to_vec().unwrap_err().kind(), ErrorKind::Overwritten);
     assert_eq!(message.value::<u64>().unwrap_err().kind(), ErrorKind::Overwritten);
     drop(message);
-    assert!(subscriber.try_recv_in_place().unwrap().is_none(), "it goes on with the next");
-    publisher.send(&content(100)).unwrap();
     let message = subscriber.recv_in_place().unwrap();
-    assert_eq!((message.lost(), message.to_vec().unwrap()), (99, content(100)));
+    assert!(message.lost() > 10, "it goes on with one that is still there");
+    assert_eq!(message.to_vec().unwrap(), content(message.lost() + 1));
 }
 
 #[test]

@@ -18,9 +18,9 @@
 //! ```
 //!
 //! A subscriber gets what is published from when it came. By default the publisher waits for nobody, and a
-//! subscriber that is more than a circle behind loses messages: it goes on with the next that is published, and is
-//! told how many it has lost, up to 2³⁰. If none is published after that, it gets no more, and is not told either:
-//! [`Broadcast::sent`] has the number of all. With [`hold_back`](crate::ChannelOptions::hold_back) the publisher waits for
+//! subscriber that is more than a circle behind loses messages: it goes on with one that is there for some time to
+//! come, and is told how many it has lost, up to 2³⁰. It always gets the last one, also of a publisher that has left,
+//! unless that one borrowed a place for another and never sent it, in a circle for less than three of them. With [`hold_back`](crate::ChannelOptions::hold_back) the publisher waits for
 //! the slowest, as long as that one lives.
 //!
 //! Messages are copied out, or looked at where they are ([`Published`](crate::Published)): unless it is held back, the publisher may

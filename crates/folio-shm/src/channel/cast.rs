@@ -7,8 +7,10 @@
 //!    behind the record, writes the message, and last the header ([`Writer::publish`]).
 //! 2. A reader looks at the header at its own position, copies the message, and looks at the intent after that
 //!    ([`Reader::is_overtaken`]): what it has copied is good, unless the writer may have come round by then.
-//! 3. A reader that was overtaken goes on at the *tail*, where the next message will be. By its number it
-//!    knows how many it has lost.
+//! 3. A reader that was overtaken goes on at the *foothold*, a message that is in the circle for some time to
+//!    come: the writer keeps it a quarter to a half of the circle behind itself, and never overtakes it by what
+//!    it has published. Where it has come round again meanwhile, the reader goes on at the *tail*, where the
+//!    next message will be. By a message's number it knows how many it has lost.
 //! 4. Where readers hold the writer back, each has its head in the segment, and the writer writes no further than
 //!    a circle beyond the last of them ([`Writer::reserve`]). A reader that comes says so first, and
 //!    begins at the tail as it is after that: a writer that has not seen it cannot overtake it, since what
@@ -23,7 +25,7 @@
 //! | 34..64 | the number of the message, or of the one behind the padding; its low bits |
 
 use crate::channel::lane::{
-    HEADER, MESSAGE, PADDING, Refusal, Scribbled, Shape, Slot, Words, load,
+    HEADER, MESSAGE, PADDING, Refusal, Scribbled, Shape, Slot, Words, is_position, load,
 };
 use crate::sync::{AtomicU64, Ordering, fence};
 
@@ -39,6 +41,8 @@ pub(crate) struct Progress<'a> {
     pub(crate) tail: &'a AtomicU64,
     /// How many messages it has published.
     pub(crate) sent: &'a AtomicU64,
+    /// Where one who was overtaken finds a message.
+    pub(crate) foothold: &'a AtomicU64,
 }
 
 /// How often a reader begins again that is overtaken, before it says that there is nothing: where an enemy
@@ -91,6 +95,11 @@ pub(crate) struct Writer {
     limit: u64,
     /// What it has announced, or its predecessor that may have died writing.
     intent: u64,
+    /// Where the last message begins, the first of the quarter of a circle that it is in, and that of the one before.
+    last: u64,
+    quarter: u64,
+    previous: u64,
+    foothold: u64,
 }
 
 impl Writer {
@@ -98,7 +107,7 @@ impl Writer {
     pub(crate) fn find(shape: &Shape, words: &impl Words, progress: Progress<'_>) -> Option<Self> {
         let tail = progress.tail.load(Ordering::Acquire);
         let mut number = progress.sent.load(Ordering::Acquire);
-        if !tail.is_multiple_of(8) || tail >= 1 << 62 {
+        if !is_position(tail) {
             return None;
         }
         let mut at = tail;
@@ -120,7 +129,9 @@ impl Writer {
             progress.tail.store(at, Ordering::Release);
         }
         let intent = progress.intent.load(Ordering::Acquire);
-        Some(Self { at, number, limit: at, intent })
+        let foothold = progress.foothold.load(Ordering::Relaxed);
+        let (last, quarter, previous) = (at, at, at);
+        Some(Self { at, number, limit: at, intent, last, quarter, previous, foothold })
     }
 
     /// A place for a message of at most the longest length. `last` finds the head of the last of the
@@ -151,15 +162,22 @@ impl Writer {
     }
 
     /// Says that the place is going to be written. Before anything is.
-    pub(crate) fn announce(&mut self, progress: Progress<'_>, slot: Slot) {
+    pub(crate) fn announce(&mut self, shape: &Shape, progress: Progress<'_>, slot: Slot) {
         self.intent = self.intent.max(slot.end() + HEADER);
+        self.keep_foothold(shape, progress);
         // Who sees it sees the tail before it, too; who sees a byte that is written from here on sees it.
         progress.intent.store(self.intent, Ordering::Release);
         fence(Ordering::Release);
     }
 
     /// Makes a message visible, in one step. It has been announced and written.
-    pub(crate) fn publish(&mut self, words: &impl Words, progress: Progress<'_>, slot: Slot) {
+    pub(crate) fn publish(
+        &mut self,
+        shape: &Shape,
+        words: &impl Words,
+        progress: Progress<'_>,
+        slot: Slot,
+    ) {
         words.word(slot.end()).store(0, Ordering::Relaxed);
         let message = header(MESSAGE, slot.len().into(), self.number);
         match slot.padding() {
@@ -170,10 +188,27 @@ impl Writer {
                 words.word(self.at).store(padding, Ordering::Release);
             }
         }
+        self.last = self.at;
+        if self.last - self.quarter >= shape.size / 4 {
+            (self.previous, self.quarter) = (self.quarter, self.last);
+        }
         self.at = slot.end();
         self.number = self.number.wrapping_add(1);
+        // Who sees the tail sees a foothold that this message, if no earlier one, is good for.
+        self.keep_foothold(shape, progress);
         progress.sent.store(self.number, Ordering::Release);
         progress.tail.store(self.at, Ordering::Release);
+    }
+
+    /// Moves the foothold on to the earliest message known that the intent does not reach.
+    fn keep_foothold(&mut self, shape: &Shape, progress: Progress<'_>) {
+        let is_safe = |at: &u64| at + shape.size >= self.intent;
+        let foothold = [self.previous, self.quarter].into_iter().find(is_safe).unwrap_or(self.last);
+        if foothold != self.foothold {
+            self.foothold = foothold;
+            // Who sees it sees the message.
+            progress.foothold.store(foothold, Ordering::Release);
+        }
     }
 }
 
@@ -209,7 +244,7 @@ impl Reader {
             at = load(progress.tail);
             head.store(at, Ordering::Release);
         }
-        if !at.is_multiple_of(8) || at >= 1 << 62 {
+        if !is_position(at) {
             return Err(Scribbled);
         }
         Ok(Self { at, next: number_at(shape, words, progress, at) })
@@ -233,10 +268,13 @@ impl Reader {
                 return Ok(Some(Next { slot, lost, number: expected.wrapping_add(lost) }));
             }
             let tail = load(progress.tail);
-            if tail <= self.at || !tail.is_multiple_of(8) || tail >= 1 << 62 {
+            // Of what comes before that tail.
+            let foothold = load(progress.foothold);
+            let next = if foothold > self.at { foothold } else { tail };
+            if next <= self.at || !is_position(next) {
                 return Err(Scribbled);
             }
-            self.at = tail;
+            self.at = next;
         }
         Ok(None)
     }

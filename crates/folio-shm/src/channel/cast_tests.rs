@@ -22,7 +22,9 @@ impl Words for Restless {
 fn a_reader_that_is_overtaken_at_every_look_gives_up_for_now() {
     let circle = Restless { word: AtomicU64::new(0), tail: AtomicU64::new(0) };
     let (intent, sent) = (AtomicU64::new(u64::MAX), AtomicU64::new(0));
-    let progress = Progress { intent: &intent, tail: &circle.tail, sent: &sent };
+    let foothold = AtomicU64::new(0);
+    let progress =
+        Progress { intent: &intent, tail: &circle.tail, sent: &sent, foothold: &foothold };
     let shape = Shape { size: 64, longest: 16 };
     let mut reader = Reader::begin(&shape, &circle, progress, None).unwrap();
     assert_eq!(reader.peek(&shape, &circle, progress), Ok(None));

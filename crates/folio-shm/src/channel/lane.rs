@@ -48,6 +48,11 @@ pub(crate) trait Words {
     fn word(&self, position: u64) -> &AtomicU64;
 }
 
+/// Whether a number can be a position: they are multiples of 8, and nobody comes so far.
+pub(crate) fn is_position(at: u64) -> bool {
+    at.is_multiple_of(8) && at < 1 << 62
+}
+
 /// Loads a word that may be mapped read-only: relaxed, and a fence
 /// ("Atomic accesses to read-only memory" in the documentation of `core::sync::atomic`).
 #[inline]
@@ -264,7 +269,7 @@ impl Head {
     /// The end of a receiver that begins, or goes on, at a position.
     pub(crate) fn at(at: u64) -> Option<Self> {
         // No lane gets further in a thousand years; what follows need not think of overflow.
-        (at.is_multiple_of(8) && at < 1 << 62).then_some(Self { at })
+        is_position(at).then_some(Self { at })
     }
 
     /// The next message, if there is one.

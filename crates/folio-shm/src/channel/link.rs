@@ -4,7 +4,7 @@
 //!
 //! | offset | |
 //! | --- | --- |
-//! | 0 | sender: its mark, how many messages it sent; in a broadcast its tail and its intent; how many it dropped |
+//! | 0 | sender: its mark, how many messages it sent; in a broadcast its tail and its intent; how many it dropped; in a broadcast its foothold |
 //! | 64 | reader: its mark, the head, how many messages were received |
 //! | 128 | the bell that the reader rings |
 //!
@@ -33,6 +33,7 @@ const SENT: usize = 8;
 const TAIL: usize = 16;
 const INTENT: usize = 24;
 const DROPPED: usize = 32;
+const FOOTHOLD: usize = 40;
 const READER: usize = 64;
 const HEAD: usize = 72;
 const RECEIVED: usize = 80;
@@ -69,7 +70,12 @@ impl Link {
     #[inline]
     pub(crate) fn progress(&self) -> Progress<'_> {
         let word = |at| self.memory().word64(self.base + at);
-        Progress { intent: word(INTENT), tail: word(TAIL), sent: word(SENT) }
+        Progress {
+            intent: word(INTENT),
+            tail: word(TAIL),
+            sent: word(SENT),
+            foothold: word(FOOTHOLD),
+        }
     }
 
     pub(crate) fn drained_at(&self) -> usize {

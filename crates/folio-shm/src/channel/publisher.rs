@@ -161,7 +161,7 @@ impl Publisher {
 
     fn send_in(&mut self, slot: Slot, message: &[u8]) -> Result<()> {
         let link = &self.lane.link;
-        self.lane.writer.announce(link.progress(), slot);
+        self.lane.writer.announce(&link.shape, link.progress(), slot);
         link.write(slot, 0, message)?;
         self.publish(slot)
     }
@@ -173,14 +173,14 @@ impl Publisher {
     pub(crate) fn publish(&mut self, slot: Slot) -> Result<()> {
         self.place.is_ours(SEND)?;
         let Lane { link, writer, .. } = &mut self.lane;
-        writer.publish(&link.circle, link.progress(), slot);
+        writer.publish(&link.shape, &link.circle, link.progress(), slot);
         link.filled().ring();
         Ok(())
     }
 
     fn lend(&mut self, slot: Slot) -> Loan<'_> {
         let Lane { link, writer, .. } = &mut self.lane;
-        writer.announce(link.progress(), slot);
+        writer.announce(&link.shape, link.progress(), slot);
         Loan { lender: Lender::Publisher(self), slot }
     }
 
