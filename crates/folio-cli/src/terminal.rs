@@ -127,16 +127,24 @@ pub fn is_unicode() -> bool {
     })
 }
 
-/// A text without characters that would move the cursor or end the line.
+/// A text without characters that would move the cursor, end the line, or turn round what stands beside
+/// them.
 pub fn printable(text: &str) -> Cow<'_, str> {
-    if !text.chars().any(char::is_control) {
+    if !text.chars().any(misleads) {
         return text.into();
     }
-    let escaped = |c: char| match c.is_control() {
+    let escaped = |c: char| match misleads(c) {
         true => c.escape_default().to_string(),
         false => c.to_string(),
     };
     text.chars().map(escaped).collect::<String>().into()
+}
+
+/// Whether a character acts on others: controls, ends of lines and paragraphs, and the marks of bidirectional
+/// text (Unicode Standard Annex 9).
+fn misleads(c: char) -> bool {
+    let is_mark = matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}');
+    c.is_control() || is_mark || matches!(c, '\u{2066}'..='\u{2069}')
 }
 
 #[cfg(test)]
@@ -144,8 +152,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn control_characters_are_escaped_and_nothing_else() {
-        assert_eq!(printable("plain µ"), "plain µ");
+    fn characters_that_mislead_are_escaped_and_nothing_else() {
+        assert_eq!(printable("plain µ 漢字 עברית"), "plain µ 漢字 עברית");
         assert_eq!(printable("a\nb\x1b[31m"), "a\\nb\\u{1b}[31m");
+        assert_eq!(printable("a\u{202e}fdp.\u{2069}"), "a\\u{202e}fdp.\\u{2069}");
     }
 }
