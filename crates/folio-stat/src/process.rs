@@ -509,11 +509,20 @@ impl Process {
     pub(crate) fn open(&self, name: &str, operation: &'static str) -> Result<File> {
         self.open_at(name).map_err(|error| match error.raw_os_error() {
             // The file is missing: with the process, or in this kernel.
-            Some(libc::ENOENT | libc::ESRCH) => match self.ensure_alive(operation) {
+            Some(libc::ENOENT | libc::ESRCH) => match self.stat(operation) {
                 Err(error) => error,
-                Ok(()) => Error::new(ErrorKind::Unsupported, operation, self.thing())
-                    .detail(format!("/proc/{}/{name} does not exist", self.pid))
-                    .advice("use a kernel with CONFIG_PROC_PAGE_MONITOR; gVisor has none of it"),
+                Ok(line) if line.has_ended() => gone(operation, self.pid),
+                Ok(line) => {
+                    let error = Error::new(ErrorKind::Unsupported, operation, self.thing());
+                    match line.is_kernel_thread() {
+                        true => error.detail("it is a kernel thread, which has no memory of its own"),
+                        false => error
+                            .detail(format!("/proc/{}/{name} does not exist", self.pid))
+                            .advice(
+                                "use a kernel with CONFIG_PROC_PAGE_MONITOR; gVisor has none of it",
+                            ),
+                    }
+                }
             },
             _ => self.error(operation, &error),
         })
@@ -539,6 +548,10 @@ impl Process {
             // To all but root, a process whose memory is gone is one that must not be seen.
             ErrorKind::PermissionDenied => match self.ensure_alive(operation) {
                 Err(gone) if gone.kind() == ErrorKind::ProcessGone => gone,
+                _ if rustix::process::geteuid().is_root() => error.advice(
+                    "a container or a security module refuses it even to root: run it outside \
+                     (ptrace(2), PTRACE_MODE_READ)",
+                ),
                 _ => error.advice("run as the same user or as root (ptrace(2), PTRACE_MODE_READ)"),
             },
             ErrorKind::Unsupported => error.advice(

@@ -125,6 +125,11 @@ impl StatLine {
     pub(crate) fn has_ended(&self) -> bool {
         matches!(self.state, b'Z' | b'X' | b'x') || self.flags & PF_EXITING != 0
     }
+
+    /// Whether it is the kernel's, and has no memory of its own.
+    pub(crate) fn is_kernel_thread(&self) -> bool {
+        self.flags & PF_KTHREAD != 0
+    }
 }
 
 impl Status {
@@ -146,7 +151,7 @@ impl Status {
         let users = str::from_utf8(value(b"Uid")?).ok()?;
         Some(Self {
             has_ended: line.has_ended(),
-            is_kernel_thread: line.flags & PF_KTHREAD != 0,
+            is_kernel_thread: line.is_kernel_thread(),
             pid: line.pid,
             parent: line.parent,
             name: line.name,

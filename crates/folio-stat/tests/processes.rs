@@ -104,5 +104,10 @@ fn a_kernel_thread_has_no_mappings() {
             Ok(mappings) => assert!(mappings.is_empty()),
             Err(error) => assert!(!is_root(), "{error}"),
         }
+        // To all but root, none of it is to be seen.
+        if let Err(error) = process.total_costs() {
+            let is_said = error.to_string().contains("it is a kernel thread");
+            assert!(is_said || !is_root(), "{error}");
+        }
     }
 }
