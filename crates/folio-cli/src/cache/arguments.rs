@@ -115,7 +115,7 @@ fn parse_range(text: &str) -> Result<Range<u64>, String> {
     };
     let range = size(start, 0)?..size(end, u64::MAX)?;
     match range.is_empty() {
-        true => Err("it has no bytes: END lies behind START".into()),
+        true => Err("it has no bytes: END is not past START".into()),
         false => Ok(range),
     }
 }

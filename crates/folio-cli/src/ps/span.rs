@@ -51,7 +51,7 @@ pub fn parse(text: &str) -> Result<AddressSpan, String> {
         end.map_or_else(|| start.checked_add(1), Some).ok_or("it leaves the address space")?;
     match start < last {
         true => Ok(AddressSpan { start, end: last, is_one: end.is_none() }),
-        false => Err("it ends before it starts".into()),
+        false => Err("it has no bytes: END is not past START".into()),
     }
 }
 

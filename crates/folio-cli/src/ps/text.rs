@@ -47,11 +47,18 @@ pub fn list(out: &mut impl Write, all: &[Overview], page: Page) -> io::Result<()
     columns::write(out, &COLUMNS, &rows, page.width)?;
     let refused = all.iter().filter(|overview| overview.state == State::Refused).count();
     if refused > 0 {
+        let (whose, way_out) = match rustix::process::geteuid().is_root() {
+            false => ("of other users", "run as root for the rest"),
+            true => ("refused even to root", "run it outside of the container for the rest"),
+        };
         let text = format!(
-            "\n{} of other users: resident and swap only, and no part of the total; run as root for the rest",
+            "{} {whose}: resident and swap only, and no part of the total; {way_out}",
             grouped(refused as u64)
         );
-        writeln!(out, "{WEAK}{text}{WEAK:#}")?;
+        writeln!(out)?;
+        for line in wrap(&text, page.width) {
+            writeln!(out, "{WEAK}{line}{WEAK:#}")?;
+        }
     }
     Ok(())
 }
