@@ -297,6 +297,9 @@ fn a_process_of_another_user_says_what_is_missing() {
         "{}",
         text.text()
     );
+    if let (true, own) = (is_root(), run(&["ps"])) {
+        assert!(!own.text().contains("run as root"), "{}", own.text());
+    }
     let named = as_nobody(&["ps", "1"]).unwrap();
     assert_eq!(named.code, 1);
     assert!(named.line().contains("process 1: Permission denied"), "{}", named.line());
@@ -367,7 +370,45 @@ fn a_process_is_found_by_its_name_that_of_its_file_and_its_path() {
     let none = run(&["ps", "no such name"]);
     assert_eq!((none.code, none.text()), (1, ""));
     assert!(none.line().starts_with("no process is called no such name"), "{}", none.line());
-    assert!(run(&["ps", "a[", "--list"]).line().contains("no name or glob"));
+    let none = run(&["ps", "./no/such/file"]);
+    assert_eq!((none.code, none.text()), (1, ""));
+    assert!(none.line().starts_with("no process executes ./no/such/file"), "{}", none.line());
+    for (name, reason) in [("a[", "no name or glob"), ("", "a process's name has letters")] {
+        let ran = run(&["ps", name, "--list"]);
+        assert_eq!((ran.code, ran.line().contains(reason)), (2, true), "{ran:?}");
+    }
+}
+
+#[test]
+fn the_path_of_what_a_process_executes_may_be_relative_or_lead_through_links() {
+    let subject = Subject::start("quiet", "");
+    let path = std::env::current_exe().unwrap();
+    let files = Files::new();
+    std::os::unix::fs::symlink(path.parent().unwrap(), files.path("link")).unwrap();
+    let name = path.file_name().unwrap().to_str().unwrap();
+    for (from, argument) in [
+        (path.parent().unwrap(), format!("./{name}")),
+        (files.0.path(), format!("link/{name}")),
+        (path.parent().unwrap(), format!("*/{}*", &name[..6])),
+    ] {
+        let mut command = folio(&["ps", "--list", &argument, "--output", "json"]);
+        let all = Ran::of(command.current_dir(from)).json();
+        assert!(of_pid(all.as_array().unwrap(), &subject.pid()).is_some(), "{argument}: {all:#}");
+    }
+}
+
+#[test]
+fn a_kernel_thread_is_called_so() {
+    let of = |pid: u32| fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let Some(pid) = (2..200).find(|pid| of(*pid).contains("Kthread:\t1")) else {
+        return skip("a kernel thread");
+    };
+    if !is_root() {
+        return skip("root, who may ask for its mappings");
+    }
+    let ran = run(&["ps", &pid.to_string()]);
+    assert_eq!(ran.code, 1);
+    assert!(ran.line().contains("it is a kernel thread"), "{}", ran.line());
 }
 
 #[test]
@@ -388,6 +429,11 @@ fn an_address_is_traced_to_its_mapping_page_and_offset() {
     assert_eq!(page["is_shared"], false);
     let text = run(&["ps", &subject.pid(), "--at", &at]);
     assert!(text.text().contains("pages         3 of 5"), "{}", text.text());
+    let place = format!("address       {}, position 0x2011, offset 0x2011\n", &at[2..]);
+    assert!(text.text().contains(&place), "{}", text.text());
+    let other = Subject::start("quiet", "");
+    let text = run(&["ps", &subject.pid(), &other.pid(), "--at", "0x10"]);
+    assert_eq!((text.code, text.text()), (1, ""));
     let range = format!("{start:x}+20K");
     let found = process(&subject.pid(), &["--at", &range]);
     assert_eq!(sum(rows(&rows(&found, "at")[0], "runs"), "length_bytes"), 5 * 4096);

@@ -109,16 +109,21 @@ fn names_choose_processes_and_what_does_not_exist_is_named() {
     while ran["name"] != "sleep" {
         ran = run(&["top", "-n", "1", "--output", "json", &pid]).json();
     }
-    let ran = run(&["top", "-n", "1", "--output", "json", "sleep"]);
-    let pids: Vec<Value> =
-        ran.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    assert!(pids.iter().all(|line| line["name"] == "sleep"));
-    assert!(pids.iter().any(|line| number(line, "pid") == u64::from(sleeper.id())));
+    let executable = format!("/proc/{pid}/exe");
+    for name in ["sleep", "sle[e]p", executable.as_str()] {
+        let ran = run(&["top", "-n", "1", "--output", "json", name]);
+        let pids: Vec<Value> =
+            ran.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert!(pids.iter().all(|line| line["name"] == "sleep"), "{name}");
+        assert!(pids.iter().any(|line| number(line, "pid") == u64::from(sleeper.id())), "{name}");
+    }
     sleeper.kill().unwrap();
     sleeper.wait().unwrap();
     let ran = run(&["top", "-n", "1", &pid]);
     assert_eq!((ran.code, ran.line().contains(&format!("process {pid}"))), (1, true), "{ran:?}");
-    assert_eq!(run(&["top", "-i", "1"]).code, 2);
+    for arguments in [["-i", "1"], ["-n1", "a["]] {
+        assert_eq!(run(&[&["top"][..], &arguments].concat()).code, 2, "{arguments:?}");
+    }
 }
 
 #[test]

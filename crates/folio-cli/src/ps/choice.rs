@@ -1,64 +1,40 @@
 //! Which processes and which mappings are meant, and what comes first.
 
 use std::cmp::{Ordering, Reverse};
-use std::path::Path;
 
-use folio_stat::{Costs, Process, Status};
-use glob::{MatchOptions, Pattern};
+use folio_stat::{Costs, Process};
+use glob::Pattern;
 
 use crate::failure::Failure;
 use crate::ps::arguments::{Ps, SortKey};
 use crate::ps::figures::Figures;
 use crate::ps::group::Group;
 use crate::ps::overview::Overview;
-
-/// A glob's `*` matches slashes too, as that of find(1) -path.
-const MATCHING: MatchOptions = MatchOptions {
-    case_sensitive: true,
-    require_literal_separator: false,
-    require_literal_leading_dot: false,
-};
+use crate::ps::wanted::{Wanted, matches_path};
 
 /// The processes that an argument means, by pid: those that there were.
 ///
 /// # Errors
 /// That there is none, and that the argument is no glob.
 pub fn processes(argument: &str) -> Result<Vec<Process>, Failure> {
-    if !argument.is_empty() && argument.bytes().all(|byte| byte.is_ascii_digit()) {
-        let none =
-            || Failure::new(format!("no process {argument}: folio ps lists those there are"));
-        let pid = argument.parse().map_err(|_| none())?;
+    let wanted = Wanted::parse(argument)?;
+    if let Wanted::Pid(pid) = wanted {
         return Process::of(pid).map(|process| vec![process]).map_err(|error| match error.kind() {
-            folio_stat::ErrorKind::ProcessGone => none(),
+            folio_stat::ErrorKind::ProcessGone => wanted.none(),
             _ => error.into(),
         });
     }
-    let pattern = Pattern::new(argument)
-        .map_err(|error| Failure::new(format!("'{argument}' is no name or glob: {}", error.msg)))?;
     let is_meant = |pid| {
         let process = Process::of(pid).ok()?;
         let status = process.status().ok()?;
-        (!status.is_kernel_thread && is_called(&pattern, &process, &status)).then_some(process)
+        let is_called = || wanted.is(pid, process.executable().as_deref(), &status.name);
+        (!status.is_kernel_thread && is_called()).then_some(process)
     };
     let found: Vec<Process> = Process::pids()?.into_iter().filter_map(is_meant).collect();
     match found.is_empty() {
-        true => Err(Failure::new(format!(
-            "no process is called {argument}: folio ps lists those there are, '*{argument}*' finds a part"
-        ))),
+        true => Err(wanted.none()),
         false => Ok(found),
     }
-}
-
-fn is_called(pattern: &Pattern, process: &Process, status: &Status) -> bool {
-    let is_path = pattern.as_str().contains('/');
-    let executable = process.executable();
-    let name = executable
-        .as_deref()
-        .and_then(|path| if is_path { Some(path.as_os_str()) } else { path.file_name() });
-    let name = name.map(|name| name.to_string_lossy());
-    let matches = |name: &str| pattern.matches_with(name, MATCHING);
-    name.is_some_and(|name| matches(name.strip_suffix(" (deleted)").unwrap_or(&name)))
-        || !is_path && matches(&status.name)
 }
 
 /// Whether a mapping is one of those asked for.
@@ -72,14 +48,6 @@ pub fn is_wanted(costs: &Costs, arguments: &Ps) -> bool {
         && (!arguments.dirty || figures.dirty_bytes() > 0)
         && (!arguments.huge || figures.huge_bytes() > 0)
         && (!arguments.writable_exec || mapping.protection.write && mapping.protection.execute)
-}
-
-fn matches_path(pattern: &Pattern, path: &Path) -> bool {
-    let name = match pattern.as_str().contains('/') {
-        true => path.as_os_str(),
-        false => path.file_name().unwrap_or_default(),
-    };
-    pattern.matches_with(&name.to_string_lossy(), MATCHING)
 }
 
 /// Sorts processes.

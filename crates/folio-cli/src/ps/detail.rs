@@ -149,13 +149,12 @@ impl Run {
     fn of(run: &PageRun, frame: Option<Frame>, costs: &Costs) -> Self {
         let mapping = &costs.mappings[0];
         let state = &run.state;
-        let is_file = mapping.backing.inode != 0 || mapping.backing.path.is_some();
         let offset =
             mapping.backing.offset_bytes.saturating_add((run.address - mapping.address) as u64);
         Self {
             address: run.address,
             length_bytes: run.length_bytes,
-            offset_bytes: is_file.then_some(offset),
+            offset_bytes: has_offsets(mapping).then_some(offset),
             state: name(state),
             is_of_backing: state.is_of_file,
             is_shared: state.is_shared,
@@ -172,6 +171,11 @@ impl Run {
     pub fn range(&self) -> Range<usize> {
         self.address..self.address + self.length_bytes
     }
+}
+
+/// Whether what a mapping shows is a file or an object, in which a byte has a place.
+pub(crate) fn has_offsets(mapping: &Mapping) -> bool {
+    mapping.backing.inode != 0 || mapping.backing.path.is_some()
 }
 
 fn name(state: &PageState) -> &'static str {

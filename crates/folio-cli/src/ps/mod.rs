@@ -8,7 +8,8 @@
 //! assert_eq!(folio_cli::main(["folio", "ps", "no such process"]), ExitCode::from(1));
 //! ```
 //!
-//! 1. [`arguments`] is what may be asked; [`choice`] finds the processes and mappings that are meant.
+//! 1. [`arguments`] is what may be asked; [`choice`] finds the processes ([`wanted`]) and mappings that
+//!    are meant.
 //! 2. The data: [`overview`] is a process in the list, [`snapshot`] one with its mappings, which are put in
 //!    [`group`]s; all have the same [`figures`]. [`detail`] is what lies at an address ([`span`]), page by
 //!    page.
@@ -26,6 +27,7 @@ mod sharers;
 pub mod snapshot;
 pub mod span;
 pub mod text;
+pub mod wanted;
 
 use std::io::{self, Write};
 
@@ -116,14 +118,19 @@ fn show_all(
 ) -> io::Result<()> {
     let mut out = terminal::standard_output(color)?;
     let mut reports = Vec::new();
-    for (index, process) in processes.iter().enumerate() {
-        if index > 0 && arguments.output == PsOutput::Text {
+    let mut parts = 0;
+    for process in processes {
+        let mut part = Vec::new();
+        match arguments.at {
+            None => show(&mut part, process, arguments, &mut reports, failures)?,
+            Some(_) => show_pages(&mut part, process, arguments, &mut reports, failures)?,
+        }
+        // An empty line between two, and none for one that failed.
+        if parts > 0 && !part.is_empty() {
             writeln!(out)?;
         }
-        match arguments.at {
-            None => show(&mut out, process, arguments, &mut reports, failures)?,
-            Some(_) => show_pages(&mut out, process, arguments, &mut reports, failures)?,
-        }
+        parts += usize::from(!part.is_empty());
+        out.write_all(&part)?;
     }
     if arguments.output == PsOutput::Json {
         json(&mut out, &reports)?;
@@ -206,7 +213,7 @@ fn show_pages(
         PsOutput::Json => reports.push(ProcessReport::of(overview).with_parts(parts)),
         PsOutput::Text => {
             text::head(out, &overview)?;
-            pagetext::parts(out, &parts, arguments.frames, page())?;
+            pagetext::parts(out, at, &parts, arguments.frames, page())?;
         }
     }
     Ok(())

@@ -13,6 +13,7 @@ use serde::Serialize;
 
 use crate::failure::Failure;
 use crate::ps::figures::Figures;
+use crate::ps::wanted;
 
 /// A process, as it was when it was looked at.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -133,11 +134,6 @@ impl Overview {
     /// The name of the file it executes, which is longer than the 15 bytes of the process's name; the
     /// latter where it has changed it, or where the file is not known.
     pub fn program(&self) -> &str {
-        let path = self.executable.as_deref().unwrap_or_default();
-        let path = path.strip_suffix(" (deleted)").unwrap_or(path);
-        match path.rsplit('/').next() {
-            Some(file) if file.starts_with(&self.name) => file,
-            _ => &self.name,
-        }
+        wanted::program(self.executable.as_deref(), &self.name)
     }
 }

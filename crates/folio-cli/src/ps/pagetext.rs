@@ -6,8 +6,9 @@ use std::io::{self, Write};
 use anstyle::Style;
 
 use crate::columns::{self, Cell, Column};
-use crate::ps::detail::{Part, Run, words};
+use crate::ps::detail::{self, Part, Run, words};
 use crate::ps::group;
+use crate::ps::span::AddressSpan;
 use crate::size::{exact, grouped, rounded};
 use crate::table::{Page, row, wrap};
 use crate::terminal::{GOOD, WEAK, printable};
@@ -18,12 +19,16 @@ use crate::terminal::{GOOD, WEAK, printable};
 /// What the writer fails with.
 pub fn parts(
     out: &mut impl Write,
+    at: &AddressSpan,
     parts: &[Part],
     with_frames: bool,
     page: Page,
 ) -> io::Result<()> {
     for part in parts {
         writeln!(out)?;
+        if at.is_one() {
+            place(out, at.range().start, part, page)?;
+        }
         identity(out, part, page)?;
         writeln!(out)?;
         runs(out, &part.runs, page)?;
@@ -33,6 +38,20 @@ pub fn parts(
         }
     }
     Ok(())
+}
+
+/// Where an address lies: in its mapping, and in the backing if that has offsets.
+fn place(out: &mut impl Write, address: usize, part: &Part, page: Page) -> io::Result<()> {
+    let mapping = &part.costs.mappings[0];
+    let position = address - mapping.address;
+    let offset = match detail::has_offsets(mapping) {
+        true => {
+            format!(", offset {:#x}", mapping.backing.offset_bytes.saturating_add(position as u64))
+        }
+        false => String::new(),
+    };
+    let text = format!("{address:x}, position {position:#x}{offset}");
+    row(out, "address", Style::new(), &wrap(&text, page.beside()))
 }
 
 fn identity(out: &mut impl Write, part: &Part, page: Page) -> io::Result<()> {

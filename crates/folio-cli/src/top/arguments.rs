@@ -9,7 +9,7 @@ use crate::shm::arguments::parse_interval;
 pub(crate) const TOP_NOTES: &str = "\
 Examples:
   folio top                           all processes, full screen; ? shows the keys
-  folio top postgres                  those of this name
+  folio top 'postgres*'               those of this name
   folio top -i 5s --sort major        by faults that wait for reads, each 5 seconds
   folio top --plain -n 1              a table, once, without control of the screen
   folio top --output json | jq .name  a line for each process and interval
@@ -22,7 +22,9 @@ Exit status:
 /// `folio top`.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 pub struct Top {
-    /// Pids, or names of programs; all processes by default
+    /// Numbers, or names, as `folio ps` takes them; all processes by default
+    ///
+    /// A name may be a glob, or with a slash the path of the file; those that have it later are shown too.
     #[arg(value_name = "PID|NAME")]
     pub processes: Vec<String>,
 

@@ -42,6 +42,7 @@ use folio_stat::Process;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::failure::Failure;
+use crate::ps::wanted::Wanted;
 use crate::terminal;
 use arguments::{Top, TopOutput};
 use sampler::Sampler;
@@ -52,14 +53,22 @@ use state::Look;
 /// # Errors
 /// That a process does not exist, that /proc shows none, that the terminal fails.
 pub fn run(arguments: &Top, color: ColorChoice) -> Result<(), Failure> {
-    for pid in arguments.processes.iter().filter_map(|name| name.parse().ok()) {
-        Process::of(pid)?;
+    let parse = |text: &String| Wanted::parse(text);
+    let wanted: Vec<Wanted> = arguments.processes.iter().map(parse).collect::<Result<_, _>>()?;
+    for wanted in &wanted {
+        if let Wanted::Pid(pid) = *wanted
+            && Process::of(pid)?.status()?.is_kernel_thread
+        {
+            return Err(Failure::new(format!(
+                "process {pid} is a kernel thread, which has no memory of its own: name another"
+            )));
+        }
     }
     // Each process that is known is an open descriptor.
     let limit = getrlimit(Resource::Nofile);
     // If that is refused, there are fewer.
     let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
-    let sampler = Sampler::new(&arguments.processes, arguments.interval);
+    let sampler = Sampler::new(wanted, arguments.interval);
     let is_full_screen = !arguments.plain
         && arguments.output == TopOutput::Text
         && stdin().is_terminal()

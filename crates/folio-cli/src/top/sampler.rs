@@ -12,6 +12,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::ops::Range;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -20,6 +21,7 @@ use folio_stat::{Costs, Process, Pulse, Status};
 use crate::failure::Failure;
 use crate::ps::figures::Figures;
 use crate::ps::group::{self, Group};
+use crate::ps::wanted::{self, Wanted};
 use crate::top::heat::Heat;
 use crate::top::history::History;
 use crate::top::machine::Machine;
@@ -52,7 +54,7 @@ pub struct Focus {
 /// What is known from the ticks before.
 #[derive(Debug)]
 pub struct Sampler {
-    wanted: Vec<String>,
+    wanted: Vec<Wanted>,
     interval: Duration,
     focus: Focus,
     known: BTreeMap<u32, Known>,
@@ -67,7 +69,9 @@ pub struct Sampler {
 #[derive(Debug)]
 struct Known {
     process: Process,
-    program: String,
+    executable: Option<PathBuf>,
+    /// Its own name, which may be shorter than that in its row.
+    own_name: String,
     row: Row,
     /// Of hugetlb, which its pulse does not count.
     hugetlb_bytes: usize,
@@ -98,10 +102,10 @@ struct PagesReading {
 }
 
 impl Sampler {
-    /// Of the processes with these numbers or names, or of all; the interval is that of its ticks.
-    pub fn new(wanted: &[String], interval: Duration) -> Self {
+    /// Of the processes that are wanted, or of all; the interval is that of its ticks.
+    pub fn new(wanted: Vec<Wanted>, interval: Duration) -> Self {
         Self {
-            wanted: wanted.to_vec(),
+            wanted,
             interval,
             focus: Focus::default(),
             known: BTreeMap::new(),
@@ -142,7 +146,7 @@ impl Sampler {
         self.cost_the_visible(Some(self.interval / LIST_SHARE));
         let snapshot = &mut self.snapshot;
         snapshot.machine = Machine::now();
-        let wanted = |known: &&Known| is_wanted(&self.wanted, &known.row);
+        let wanted = |known: &&Known| self.wanted.is_empty() || known.is_one_of(&self.wanted);
         snapshot.processes =
             self.known.values().filter(wanted).map(|known| known.row.clone()).collect();
         total(snapshot, since.is_some());
@@ -240,14 +244,6 @@ impl Sampler {
     }
 }
 
-fn is_wanted(wanted: &[String], row: &Row) -> bool {
-    wanted.is_empty()
-        || wanted.iter().any(|wanted| match wanted.parse::<u32>() {
-            Ok(pid) => pid == row.id.pid,
-            Err(_) => *wanted == row.name,
-        })
-}
-
 /// Adds up what all processes have done.
 fn total(snapshot: &mut Snapshot, has_rates: bool) {
     let sum = |of: fn(&Activity) -> Option<f64>| {
@@ -276,13 +272,6 @@ impl Activity {
 
 impl Known {
     fn new(process: Process, status: &Status, pace: Pace) -> Self {
-        let executable = process.executable();
-        let file = executable
-            .as_ref()
-            .and_then(|path| path.file_name())
-            .map(|name| name.to_string_lossy());
-        let program =
-            file.map(|name| name.trim_end_matches(" (deleted)").to_owned()).unwrap_or_default();
         let mut row = Row {
             id: Id { pid: status.pid, started_ticks: status.started_ticks },
             name: String::new(),
@@ -297,17 +286,32 @@ impl Known {
             costs: None,
         };
         row.activity.note([None; 3], status.resident_bytes);
-        let mut known = Self { process, program, row, hugetlb_bytes: status.hugetlb_bytes, pace };
-        known.name(&status.name);
+        let mut known = Self {
+            process,
+            executable: None,
+            own_name: String::new(),
+            row,
+            hugetlb_bytes: status.hugetlb_bytes,
+            pace,
+        };
+        known.recognize(&status.name);
         known
     }
 
-    /// The name of the file it executes, which may be longer than 15 bytes, unless it has another name.
-    fn name(&mut self, name: &str) {
-        let name = if self.program.starts_with(name) { &self.program } else { name };
-        if self.row.name != *name {
-            name.clone_into(&mut self.row.name);
+    /// Takes over its name, and what it executes, which changes with that.
+    fn recognize(&mut self, name: &str) {
+        if self.own_name == name {
+            return;
         }
+        name.clone_into(&mut self.own_name);
+        self.executable = self.process.executable();
+        let executable = self.executable.as_ref().map(|path| path.to_string_lossy());
+        self.row.name = wanted::program(executable.as_deref(), name).to_owned();
+    }
+
+    fn is_one_of(&self, wanted: &[Wanted]) -> bool {
+        let executable = self.executable.as_deref();
+        wanted.iter().any(|wanted| wanted.is(self.row.id.pid, executable, &self.own_name))
     }
 
     /// Reads what its pulse does not tell.
@@ -320,7 +324,7 @@ impl Known {
     }
 
     fn see(&mut self, pulse: &Pulse, since: Option<Duration>) {
-        self.name(&pulse.name);
+        self.recognize(&pulse.name);
         let resident_bytes = pulse.resident_bytes.saturating_add(self.hugetlb_bytes);
         let row = &mut self.row;
         let per_second = |change: f64| since.map(|since| change / since.as_secs_f64().max(1e-3));
