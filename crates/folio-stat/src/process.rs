@@ -507,7 +507,12 @@ impl Process {
     }
 
     pub(crate) fn open(&self, name: &str, operation: &'static str) -> Result<File> {
-        self.open_at(name).map_err(|error| match error.raw_os_error() {
+        self.open_at(name).map_err(|error| self.unopened(name, operation, &error))
+    }
+
+    /// Why a file of its directory could not be opened.
+    pub(crate) fn unopened(&self, name: &str, operation: &'static str, error: &io::Error) -> Error {
+        match error.raw_os_error() {
             // The file is missing: with the process, or in this kernel.
             Some(libc::ENOENT | libc::ESRCH) => match self.stat(operation) {
                 Err(error) => error,
@@ -524,11 +529,11 @@ impl Process {
                     }
                 }
             },
-            _ => self.error(operation, &error),
-        })
+            _ => self.error(operation, error),
+        }
     }
 
-    fn open_at(&self, name: &str) -> io::Result<File> {
+    pub(crate) fn open_at(&self, name: &str) -> io::Result<File> {
         let flags = OFlags::RDONLY | OFlags::CLOEXEC;
         Ok(rustix::fs::openat(&self.directory, name, flags, Mode::empty())?.into())
     }

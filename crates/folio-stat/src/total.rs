@@ -35,13 +35,15 @@ impl Process {
     pub fn total_costs(&self) -> Result<Costs> {
         let operation = "read the costs";
         let mut text = Vec::new();
-        let read = self.open("smaps_rollup", operation)?.read_to_end(&mut text);
+        let file = "smaps_rollup";
+        let read = self.open_at(file).and_then(|mut file| file.read_to_end(&mut text));
         if let Err(error) = read {
             let nothing = Costs::empty(Span::new(0, 0).expect("0 is not below 0"));
             return match error.raw_os_error() {
-                // No memory: a process that ended, or a kernel thread.
+                // No memory: a process that ended, or a kernel thread. Some kernels say so when the file is
+                // opened, and some when it is read.
                 Some(libc::ESRCH) => self.ensure_alive(operation).map(|()| nothing),
-                _ => Err(self.error(operation, &error)),
+                _ => Err(self.unopened(file, operation, &error)),
             };
         }
         let sizes = self.text_of_all("statm", operation)?;

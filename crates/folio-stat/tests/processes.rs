@@ -89,7 +89,7 @@ fn a_process_that_is_not_ours_is_refused_with_the_way_out() {
 }
 
 #[test]
-fn a_kernel_thread_has_no_mappings() {
+fn a_kernel_thread_has_no_mappings_and_costs_nothing() {
     let is_kernel_thread = |pid: &u32| {
         Process::of(*pid).is_ok()
             && std::fs::read_to_string(format!("/proc/{pid}/status"))
@@ -104,10 +104,9 @@ fn a_kernel_thread_has_no_mappings() {
             Ok(mappings) => assert!(mappings.is_empty()),
             Err(error) => assert!(!is_root(), "{error}"),
         }
-        // To all but root, none of it is to be seen.
-        if let Err(error) = process.total_costs() {
-            let is_said = error.to_string().contains("it is a kernel thread");
-            assert!(is_said || !is_root(), "{error}");
+        match process.total_costs() {
+            Ok(costs) => assert_eq!((costs.mapped_bytes, costs.resident_bytes), (0, 0)),
+            Err(error) => assert!(!is_root(), "{error}"),
         }
     }
 }
