@@ -16,7 +16,7 @@ use folio_cli::top::heat::Heat;
 use folio_cli::top::history::History;
 use folio_cli::top::machine::Machine;
 use folio_cli::top::snapshot::{Activity, Id, Line, Opened, Pages, Row, Snapshot};
-use folio_cli::top::state::{Level, Look, State, update};
+use folio_cli::top::state::{Level, Look, State, Thing, update};
 use folio_stat::Residency;
 use proptest::prelude::*;
 use ratatui::Terminal;
@@ -69,6 +69,7 @@ fn line(name: &str, address: usize, pages: usize, mappings: usize) -> Line {
         protection: "rw-".into(),
         sharing: "private".into(),
         offset_bytes: 0x2000,
+        file: ((8, 1), 7),
         figures: Figures {
             mapped_bytes: pages * 4096,
             resident_bytes: pages * 2048,
@@ -334,6 +335,40 @@ fn each_level_is_left_by_the_way_it_was_entered() {
     // A group of one mapping has no list of its own.
     let heap = press(self::state(80, 24, LOOK), &[Key::Enter, Key::Down, Key::Enter]);
     assert_eq!((heap.level, press(heap, &[Key::Escape]).level), (Level::Mapping, Level::Groups));
+}
+
+#[test]
+fn objects_of_one_name_are_groups_for_themselves() {
+    let mut snapshot = snapshot();
+    let opened = snapshot.opened.as_mut().unwrap();
+    let object = |inode| Line {
+        file: ((0, 1), inode),
+        ..line("/dev/zero (deleted)", 0x1000_0000 * inode as usize, 64 - inode as usize, 1)
+    };
+    opened.groups = Arc::new([1, 2, 3].map(object));
+    opened.each = opened.groups.clone();
+    let press = |state, keys: &[Key]| {
+        keys.iter().fold(state, |state, &key| update(state, Event::Key(key), &snapshot))
+    };
+    let state = press(state(80, 24, LOOK), &[Key::Enter, Key::Down, Key::Down]);
+    assert_eq!(state.cursor().index, 2);
+    let state = press(state, &[Key::Enter]);
+    assert_eq!(state.mapping.map(|range| range.start), Some(0x3000_0000));
+}
+
+#[test]
+fn the_cursor_stays_on_a_mapping_that_becomes_longer() {
+    let state = press(state(80, 24, LOOK), &[Key::Enter, Key::Letter('e'), Key::End]);
+    assert_eq!(state.cursor().index, 2);
+    let mut snapshot = snapshot();
+    snapshot.opened.as_mut().unwrap().each = Arc::new([
+        line("/usr/lib/postgresql/17/bin/postgres", 0x5000_0000, 1024, 1),
+        line("[heap]", 0x6000_0000, 4096, 1),
+        line("/usr/lib/postgresql/17/bin/postgres", 0x5040_0000, 1024, 1),
+    ]);
+    let state = update(state, Event::Sampled, &snapshot);
+    let Some(Thing::Mapping(range)) = &state.cursor().thing else { panic!("{state:?}") };
+    assert_eq!((range.clone(), state.cursor().index), (0x6000_0000..0x6100_0000, 0));
 }
 
 fn any_event() -> impl Strategy<Value = Event> {

@@ -104,7 +104,7 @@ fn process(pen: &mut Pen<'_>, snapshot: &Snapshot, state: &State) {
     let mut x = title(pen, row, state);
     if let Some(group) = state.group.as_ref().filter(|_| state.level == Level::Mappings) {
         let left = pen.area().width.saturating_sub(x);
-        let group = pen::shortened(group, left, state.look.unicode);
+        let group = pen::shortened(&group.name, left, state.look.unicode);
         x = pen.write(x, 0, u16::MAX, &group, state.look.strong()) + 2;
     }
     let costs = row.costs.filter(|_| state.level == Level::Groups);

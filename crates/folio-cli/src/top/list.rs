@@ -8,7 +8,7 @@
 
 use std::ops::Range;
 
-use crate::top::snapshot::{Line, Row, Snapshot};
+use crate::top::snapshot::{GroupId, Line, Row, Snapshot};
 use crate::top::state::{Level, State, Thing};
 
 /// The processes that are shown.
@@ -26,7 +26,7 @@ pub fn lines<'a>(snapshot: &'a Snapshot, state: &State) -> Vec<&'a Line> {
     let all = if state.level == Level::Groups { &opened.groups } else { &opened.each };
     let group = state.group.as_ref().filter(|_| state.level != Level::Groups);
     let is_shown = |line: &&Line| {
-        group.is_none_or(|group| line.name == *group) && has(&line.name, state.filter())
+        group.is_none_or(|group| line.is_of(group)) && has(&line.name, state.filter())
     };
     let mut lines: Vec<_> = all.iter().filter(is_shown).collect();
     lines.sort_by(|a, b| state.line_sort.compare(a, b));
@@ -40,7 +40,7 @@ pub fn things(snapshot: &Snapshot, state: &State) -> Vec<Thing> {
             processes(snapshot, state).into_iter().map(|row| Thing::Process(row.id)).collect()
         }
         Level::Groups => {
-            let group = |line: &Line| Thing::Group(line.name.clone());
+            let group = |line: &Line| Thing::Group(line.group());
             lines(snapshot, state).into_iter().map(group).collect()
         }
         Level::Mappings | Level::Mapping => {
@@ -63,9 +63,9 @@ fn process_name(row: &Row) -> String {
 }
 
 /// The mappings of a group.
-pub fn members(snapshot: &Snapshot, group: &str) -> Vec<Range<usize>> {
+pub fn members(snapshot: &Snapshot, group: &GroupId) -> Vec<Range<usize>> {
     let each = snapshot.opened.iter().flat_map(|opened| opened.each.iter());
-    each.filter(|line| line.name == group).map(|line| line.range.clone()).collect()
+    each.filter(|line| line.is_of(group)).map(|line| line.range.clone()).collect()
 }
 
 /// The mapping that is open, as it was last read with the others.

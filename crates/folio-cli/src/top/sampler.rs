@@ -411,6 +411,7 @@ fn line(group: &Group<'_>) -> Line {
         protection: group.protection().map_or("various".into(), |known| known.to_string()),
         sharing: mapping.sharing.to_string(),
         offset_bytes: mapping.backing.offset_bytes,
+        file: (mapping.backing.device, mapping.backing.inode),
         figures: group.figures,
     }
 }

@@ -112,8 +112,31 @@ pub struct Line {
     pub sharing: String,
     /// Where in its backing it begins.
     pub offset_bytes: u64,
+    /// The device and the inode of the backing: several may have one name.
+    pub file: ((u32, u32), u64),
     /// What it costs.
     pub figures: Figures,
+}
+
+impl Line {
+    /// What tells its group from others.
+    pub fn group(&self) -> GroupId {
+        GroupId { name: self.name.clone(), file: self.file }
+    }
+
+    /// Whether it is of this group.
+    pub fn is_of(&self, group: &GroupId) -> bool {
+        self.file == group.file && self.name == group.name
+    }
+}
+
+/// A backing, for good.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupId {
+    /// As [`Line::name`].
+    pub name: String,
+    /// As [`Line::file`].
+    pub file: ((u32, u32), u64),
 }
 
 /// The pages of the mapping that is open.

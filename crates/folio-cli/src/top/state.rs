@@ -19,7 +19,7 @@ use crate::top::event::{Event, Key};
 use crate::top::layout::Layout;
 use crate::top::list;
 use crate::top::sampler::Focus;
-use crate::top::snapshot::{Id, Snapshot};
+use crate::top::snapshot::{GroupId, Id, Snapshot};
 use crate::top::sort::{LineSort, Sort};
 
 /// What the terminal shows of what is drawn.
@@ -49,10 +49,20 @@ pub enum Level {
 pub enum Thing {
     /// A process.
     Process(Id),
-    /// A group, by its name.
-    Group(String),
+    /// A group.
+    Group(GroupId),
     /// A mapping, by its addresses.
     Mapping(Range<usize>),
+}
+
+impl Thing {
+    /// Whether it is the same, though a mapping may be longer by now.
+    fn is(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Mapping(one), Self::Mapping(other)) => one.start == other.start,
+            (one, other) => one == other,
+        }
+    }
 }
 
 /// The row that is chosen.
@@ -85,7 +95,7 @@ pub struct State {
     /// The process that is open.
     pub process: Option<Id>,
     /// The group that is open; `None` for all mappings.
-    pub group: Option<String>,
+    pub group: Option<GroupId>,
     /// The mapping that is open.
     pub mapping: Option<Range<usize>>,
     /// The rows chosen in each list.
@@ -314,7 +324,7 @@ impl State {
             let index = self.cursor().first + usize::from(line - layout.rows.y);
             let Some(thing) = list::things(snapshot, self).into_iter().nth(index) else { return };
             // The second time opens.
-            if self.cursor().thing.as_ref() == Some(&thing) {
+            if self.cursor().thing.as_ref().is_some_and(|chosen| chosen.is(&thing)) {
                 self.open(snapshot);
             } else {
                 let first = self.cursor().first;
@@ -354,9 +364,9 @@ impl State {
                 }
                 (self.level, self.process) = (Level::Groups, Some(id));
             }
-            (Level::Groups, Some(Thing::Group(name))) => {
-                let members = list::members(snapshot, &name);
-                self.group = Some(name);
+            (Level::Groups, Some(Thing::Group(group))) => {
+                let members = list::members(snapshot, &group);
+                self.group = Some(group);
                 self.cursors[2] = Cursor::default();
                 match members.as_slice() {
                     [one] => (self.level, self.mapping) = (Level::Mapping, Some(one.clone())),
@@ -397,7 +407,8 @@ impl State {
         let things = list::things(snapshot, self);
         let height = usize::from(self.layout().rows.height).max(1);
         let cursor = self.cursor_mut();
-        let place = things.iter().position(|thing| Some(thing) == cursor.thing.as_ref());
+        let chosen = cursor.thing.as_ref();
+        let place = chosen.and_then(|chosen| things.iter().position(|thing| thing.is(chosen)));
         cursor.index = match cursor.is_moved {
             true => place.unwrap_or(cursor.index).min(things.len().saturating_sub(1)),
             false => 0,
