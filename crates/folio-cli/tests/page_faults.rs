@@ -2,82 +2,25 @@
 
 mod common;
 
+use std::fs::Permissions;
 use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use common::programs::{compiled, installed};
-use common::{Files, Ran, folio, noise, number, run, skip, text};
+use common::page_faults::{APART, Bench, COUNT, can_watch, counted, faults, lacks};
+use common::programs::installed;
+use common::{Files, Ran, folio, is_root, number, run, skip, text};
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use serde_json::Value;
 
-const COUNT: u64 = 200;
-/// Between the pages that `faults.c` touches.
-const APART: u64 = 16 * 4096;
-
-/// Whether page faults can be watched here; says that a test is skipped where they cannot.
-fn can_watch() -> bool {
-    let ran = run(&["faults", "--", "true"]);
-    let lacks = ran.code == 1 && ran.stderr.starts_with("folio: cannot watch");
-    if lacks {
-        skip(ran.line());
-    }
-    !lacks
-}
-
-/// A directory with the program, and a file for it.
-struct Bench {
-    files: Files,
-    program: String,
-    file: String,
-}
-
-impl Bench {
-    fn new() -> Self {
-        let files = Files::new();
-        let program = compiled(&files, "faults.c");
-        let file = files.file("known", &noise((COUNT * APART) as usize));
-        Self { files, program, file }
-    }
-
-    /// What the program printed, and what folio found out.
-    fn watch(&self, options: &[&str], words: &[&str]) -> (Ran, Value) {
-        let report = text(&self.files.path("report.json"));
-        let fixed = ["faults", "--output", "json", "-o", &report];
-        let ran = run(&[&fixed, options, &["--", &self.program], words].concat());
-        assert_eq!(ran.stderr, "", "{ran:?}");
-        let report = std::fs::read(report).unwrap();
-        (ran, serde_json::from_slice(&report).unwrap())
-    }
-
-    fn of_file<'a>(&self, report: &'a Value) -> &'a Value {
-        of(report, &self.file)
-    }
-}
-
-fn of<'a>(report: &'a Value, name: &str) -> &'a Value {
-    let backings = report["backings"].as_array().unwrap();
-    let found = backings.iter().find(|backing| backing["name"] == name);
-    found.unwrap_or_else(|| panic!("no {name} in {report:#}"))
-}
-
-fn faults(counts: &Value) -> u64 {
-    number(counts, "minor_faults") + number(counts, "major_faults")
-}
-
-/// The last line of what the program printed.
-fn counted(ran: &Ran) -> u64 {
-    ran.text().lines().last().unwrap().parse().unwrap()
-}
-
 #[test]
 fn known_pages_of_a_known_file_are_told_by_offset_and_by_function() {
-    if !can_watch() {
-        return;
-    }
     let bench = Bench::new();
-    let (ran, report) = bench.watch(&[], &["here", &bench.file, &COUNT.to_string()]);
+    let Some((ran, report)) = bench.watch(&[], &["here", &bench.file, &COUNT.to_string()]) else {
+        return;
+    };
     assert_eq!((ran.code, counted(&ran)), (0, COUNT));
     let file = bench.of_file(&report);
     assert_eq!((faults(file), &file["kind"]), (COUNT, &"file".into()));
@@ -97,11 +40,10 @@ fn known_pages_of_a_known_file_are_told_by_offset_and_by_function() {
 
 #[test]
 fn without_call_chains_functions_are_told_all_the_same() {
-    if !can_watch() {
-        return;
-    }
     let bench = Bench::new();
-    let (_, report) = bench.watch(&["--frames", "0"], &["here", &bench.file, "200"]);
+    let Some((_, report)) = bench.watch(&["--frames", "0"], &["here", &bench.file, "200"]) else {
+        return;
+    };
     let function = &bench.of_file(&report)["functions"][0];
     assert_eq!((&function["function"], faults(function)), (&"touch_page".into(), COUNT));
     assert_eq!((&function["caller"], number(&report, "short_chains")), (&Value::Null, 0));
@@ -109,12 +51,11 @@ fn without_call_chains_functions_are_told_all_the_same() {
 
 #[test]
 fn page_faults_of_threads_and_children_are_in() {
-    if !can_watch() {
-        return;
-    }
     let bench = Bench::new();
     for (wher, processes) in [("thread", 1), ("child", 2)] {
-        let (ran, report) = bench.watch(&[], &[wher, &bench.file, &COUNT.to_string()]);
+        let Some((ran, report)) = bench.watch(&[], &[wher, &bench.file, &COUNT.to_string()]) else {
+            return;
+        };
         assert!(counted(&ran) >= COUNT, "{ran:?}");
         assert_eq!(faults(bench.of_file(&report)), COUNT, "{wher}");
         assert_eq!(report["processes"].as_array().unwrap().len(), processes, "{report:#}");
@@ -123,11 +64,10 @@ fn page_faults_of_threads_and_children_are_in() {
 
 #[test]
 fn page_faults_that_end_in_a_signal_are_told_apart() {
-    if !can_watch() {
-        return;
-    }
     let bench = Bench::new();
-    let (_, report) = bench.watch(&[], &["signal", &bench.file, &COUNT.to_string()]);
+    let Some((_, report)) = bench.watch(&[], &["signal", &bench.file, &COUNT.to_string()]) else {
+        return;
+    };
     // Each is taken again when its page may be touched.
     let file = bench.of_file(&report);
     assert_eq!((number(file, "signalled_faults"), faults(file)), (COUNT, COUNT));
@@ -153,12 +93,9 @@ fn page_faults_that_folios_pager_handles_are_in() {
 
 #[test]
 fn counts_agree_with_the_kernels() {
-    if !can_watch() {
-        return;
-    }
     let bench = Bench::new();
     let count = 20_000;
-    let (ran, report) = bench.watch(&[], &["here", "-", &count.to_string()]);
+    let Some((ran, report)) = bench.watch(&[], &["here", "-", &count.to_string()]) else { return };
     let inside = counted(&ran);
     assert!((count..count + 20).contains(&inside), "{inside}");
     let (seen, counted) = (faults(&report), number(&report, "counted_faults"));
@@ -175,13 +112,56 @@ fn counts_agree_with_the_kernels() {
 }
 
 #[test]
+fn none_is_missed_where_they_come_faster_than_they_are_taken_in() {
+    let bench = Bench::new();
+    let many = format!("for one in 1 2 3 4; do {} thread - 40000 & done; wait", bench.program);
+    let Some((_, report)) = bench.watch_command(&[], &["sh", "-c", &many]) else { return };
+    let (seen, missed) = (faults(&report), number(&report, "missed_faults"));
+    assert_eq!(seen + missed, number(&report, "counted_faults"));
+    assert!(seen + missed > 4 * 40_000, "{seen}");
+    match number(&report, "ring_bytes") {
+        ..1_000_000 => skip("so little memory may be locked that some may be missed"),
+        _ => assert_eq!(missed, 0, "of {seen}"),
+    }
+}
+
+#[test]
+fn where_no_memory_may_be_locked_rings_are_small() {
+    let bench = Bench::new();
+    std::fs::set_permissions(bench.files.0.path(), Permissions::from_mode(0o755)).unwrap();
+    let mut limited = Command::new("sh");
+    common::same_everywhere(&mut limited);
+    let script = "ulimit -l 0; exec \"$0\" faults --output json -- \"$@\"";
+    limited.args(["-c", script, env!("CARGO_BIN_EXE_folio"), &bench.program, "here", "-", "20000"]);
+    if is_root() {
+        limited.uid(65534).gid(65534);
+    }
+    let ran = Ran::of(&mut limited);
+    if lacks(&ran) {
+        return;
+    }
+    if ran.code == 126 {
+        return skip("another user cannot run folio from here");
+    }
+    let report: Value = serde_json::from_str(&ran.stderr).unwrap_or_else(|_| panic!("{ran:?}"));
+    let bytes = number(&report, "ring_bytes");
+    // perf_event_mlock_kb is for all processors together, unless the machine has very many.
+    let allowed = std::fs::read_to_string("/proc/sys/kernel/perf_event_mlock_kb").unwrap();
+    let allowed = 1024 * allowed.trim().parse::<u64>().unwrap();
+    assert!(bytes.is_power_of_two() && bytes <= allowed, "{bytes} of {allowed}");
+    let (seen, missed) = (faults(&report), number(&report, "missed_faults"));
+    assert_eq!(seen + missed, number(&report, "counted_faults"));
+    assert!(seen > 0, "{report:#}");
+}
+
+#[test]
 fn perf_counts_the_same() {
-    if !can_watch() || installed("perf").is_none() {
+    if installed("perf").is_none() {
         return;
     }
     let bench = Bench::new();
     let count = 5000.to_string();
-    let (_, report) = bench.watch(&[], &["here", "-", &count]);
+    let Some((_, report)) = bench.watch(&[], &["here", "-", &count]) else { return };
     let mut perf = Command::new("perf");
     common::same_everywhere(&mut perf);
     perf.args(["stat", "-x,", "-e", "minor-faults,major-faults", &bench.program, "here", "-"]);
@@ -343,11 +323,8 @@ fn maps_drawings_and_call_chains_show_the_file() {
 
 #[test]
 fn every_key_is_documented() {
-    if !can_watch() {
-        return;
-    }
     let bench = Bench::new();
-    let (_, report) = bench.watch(&[], &["here", &bench.file, "200"]);
+    let Some((_, report)) = bench.watch(&[], &["here", &bench.file, "200"]) else { return };
     let file = bench.of_file(&report);
     let (heat, function) = (&file["heat"], &file["functions"][0]);
     let manual = include_str!("../../../docs/command.md");

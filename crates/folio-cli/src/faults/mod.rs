@@ -1,8 +1,8 @@
 //! `folio faults`: a profile of the page faults of a program.
 //!
 //! 1. `watch` starts a command, or finds a process, and looks on. A `session` has its events open
-//!    (`sys`), and gets [`record`]s through [`ring`]s, one for each processor, which [`order`] puts
-//!    in the order of their times.
+//!    (`sys`), and reads [`record`]s from [`ring`]s, one for each processor. They wait in a `backlog`, and
+//!    [`order`] puts them in the order of their times.
 //! 2. [`profile`] makes page faults of them, each with the mapping that it was in (`space`), and sums
 //!    them up. [`heat`] keeps where and when.
 //! 3. [`report`] has names for all of it (`symbols`), and what would help ([`advice`]). It is the JSON;
@@ -13,6 +13,7 @@
 
 pub mod advice;
 pub mod arguments;
+mod backlog;
 mod folded;
 pub mod heat;
 pub mod order;

@@ -6,7 +6,7 @@
 //! guarded mappings, and others who handle page faults themselves, come to know of them.
 
 use std::collections::HashMap;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use folio_stat::Backing;
 
@@ -105,10 +105,10 @@ pub(crate) struct Frame {
 /// Who touched what: a process by its name, a backing, a call chain, the innermost first.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Touch {
-    pub(crate) process: Rc<str>,
+    pub(crate) process: Arc<str>,
     pub(crate) backing: Option<Id>,
     pub(crate) in_kernel: bool,
-    pub(crate) frames: Rc<[Frame]>,
+    pub(crate) frames: Arc<[Frame]>,
 }
 
 /// A page fault that has begun.
@@ -124,7 +124,7 @@ pub struct Profile {
     events: HashMap<u64, Event>,
     pub(crate) spaces: Spaces,
     begun: HashMap<u32, Begun>,
-    names: HashMap<u32, Rc<str>>,
+    names: HashMap<u32, Arc<str>>,
     /// Threads of the processes that were seen to start.
     threads: HashMap<u32, u32>,
     /// The first moment, to which times are relative.
@@ -132,7 +132,7 @@ pub struct Profile {
     /// All of them.
     pub(crate) total: Figures,
     pub(crate) by_backing: HashMap<Option<Id>, OfBacking>,
-    pub(crate) by_process: HashMap<(u32, Rc<str>), Figures>,
+    pub(crate) by_process: HashMap<(u32, Arc<str>), Figures>,
     pub(crate) by_touch: HashMap<Touch, Figures>,
     /// Page faults with a call chain of a frame or two.
     pub(crate) short_chains: u64,
@@ -283,7 +283,7 @@ impl Profile {
     }
 
     /// Up to where the kernel, which follows frame pointers, was led out of the code.
-    fn frames(&self, sample: &Sample) -> Rc<[Frame]> {
+    fn frames(&self, sample: &Sample) -> Arc<[Frame]> {
         // Where no chain was asked for, the instruction is all there is.
         let instruction = std::slice::from_ref(&sample.instruction);
         let chain = if sample.chain.is_empty() { instruction } else { &sample.chain };

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::os::unix::process::ExitStatusExt;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use serde::Serialize;
 
@@ -40,6 +40,11 @@ pub struct Report {
     pub missed_faults: u64,
     /// Records that found no room.
     pub lost_records: u64,
+    /// Bytes in which a processor's records waited to be read.
+    pub ring_bytes: u64,
+    /// Whether more memory could not be locked for them.
+    #[serde(skip)]
+    pub rings_are_limited: bool,
     /// Page faults with a call chain of one or two frames.
     pub short_chains: u64,
     /// The kernel's count for COMMAND and the children that it has waited for (getrusage(2)).
@@ -138,7 +143,7 @@ pub struct OfProcess {
 #[derive(Debug, Clone)]
 pub struct Chain {
     /// The process, functions from the outermost on, the backing.
-    pub frames: Vec<Rc<str>>,
+    pub frames: Vec<Arc<str>>,
     /// How many.
     pub counts: Counts,
 }
@@ -198,6 +203,8 @@ impl Report {
             counted_faults: counted,
             missed_faults: counted.saturating_sub(seen),
             lost_records: profile.lost,
+            ring_bytes: watched.ring_bytes as u64,
+            rings_are_limited: watched.rings_are_limited,
             // Those that were to be short are no news.
             short_chains: match usize::from(watched.most_frames) {
                 SHORT.. => profile.short_chains,
@@ -223,11 +230,11 @@ fn status(status: std::process::ExitStatus) -> u8 {
 struct Names<'a> {
     profile: &'a Profile,
     symbols: Symbols,
-    known: HashMap<Frame, Rc<str>>,
+    known: HashMap<Frame, Arc<str>>,
 }
 
 impl Names<'_> {
-    fn frame(&mut self, frame: Frame) -> Rc<str> {
+    fn frame(&mut self, frame: Frame) -> Arc<str> {
         let Self { profile, symbols, known } = self;
         let name = || match frame.backing {
             Some(id) => symbols.name(profile.backing(id), frame.at),
@@ -236,9 +243,9 @@ impl Names<'_> {
         known.entry(frame).or_insert_with(name).clone()
     }
 
-    fn backing(&self, touch: &Touch) -> Rc<str> {
+    fn backing(&self, touch: &Touch) -> Arc<str> {
         let name = touch.backing.map(|id| self.profile.backing(id).to_string());
-        name.map_or("unknown".into(), Rc::from)
+        name.map_or("unknown".into(), Arc::from)
     }
 
     fn chain(&mut self, touch: &Touch, figures: &Figures) -> Chain {
@@ -265,13 +272,13 @@ impl Names<'_> {
             let key = (function, frames.next());
             sums.entry(touch.backing).or_default().entry(key).or_default().add(figures);
         }
-        let list = |sums: HashMap<(Rc<str>, Option<Rc<str>>), Figures>| {
+        let list = |sums: HashMap<(Arc<str>, Option<Arc<str>>), Figures>| {
             let mut list: Vec<_> = sums.into_iter().collect();
             list.sort_by(|(a, one), (b, other)| {
                 (other.stall(), other.count(), a).cmp(&(one.stall(), one.count(), b))
             });
             list.truncate(FUNCTIONS);
-            let of = |((function, caller), figures): ((Rc<str>, Option<Rc<str>>), Figures)| {
+            let of = |((function, caller), figures): ((Arc<str>, Option<Arc<str>>), Figures)| {
                 let (function, caller) =
                     (function.to_string(), caller.map(|name| name.to_string()));
                 OfFunction { function, caller, counts: (&figures).into() }

@@ -29,10 +29,15 @@ impl Ring {
     ///
     /// # Errors
     /// What mmap(2) fails with: EPERM where so much may not be locked.
-    pub fn of(event: impl AsFd, data_bytes: usize) -> folio::Result<Self> {
+    pub fn of(event: impl AsFd, data_bytes: usize) -> io::Result<Self> {
         // An event is a file without a length.
         let options = Mapping::options().write().shared().len(page_size() + data_bytes);
-        Ok(Self { mapping: options.beyond_end().map(event)?, data_bytes })
+        let mapping =
+            options.beyond_end().map(event).map_err(|error| match error.raw_os_error() {
+                Some(errno) => io::Error::from_raw_os_error(errno),
+                None => error.into(),
+            })?;
+        Ok(Self { mapping, data_bytes })
     }
 
     /// Appends all records that are there, whole ones, and makes room for more.

@@ -1,23 +1,24 @@
 //! A session: the events of what is watched, and the rings that their records come through.
 //!
 //! 1. [`Session::open`] opens three events for each thread and processor, and maps a ring for each
-//!    processor. Children and threads inherit the events, which takes rings by processor.
+//!    processor, all of the same size: as large as may be locked in memory. Children and threads inherit
+//!    the events, which takes rings by processor.
 //! 2. [`Session::start`] lets them happen, or an execve(2) does: [`Target::Command`].
-//! 3. [`Session::wait`] sleeps until there is much in a ring; [`Session::take`] empties them.
+//! 3. [`Session::wait`] sleeps until there is something in a ring; [`Session::take`] empties them.
 //! 4. [`Session::counts`] is the kernel's count, in which what found no room is counted too.
 
 use std::collections::HashMap;
 use std::fs;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::failure::{Failure, words};
-use crate::faults::order::Order;
 use crate::faults::profile::Event;
-use crate::faults::record::{CALL_CHAIN, Records, SAMPLE_TYPE};
+use crate::faults::record::{CALL_CHAIN, SAMPLE_TYPE};
 use crate::faults::ring::Ring;
 use crate::faults::sys::{self, Attributes, Whose};
 
@@ -27,11 +28,17 @@ const SOFTWARE: u32 = 1;
 const EVENTS: [(Event, u64); 3] = [(Event::Begun, 2), (Event::Minor, 5), (Event::Major, 6)];
 /// `PERF_FORMAT_ID`
 const WITH_IDENTIFIER: u64 = 1 << 2;
-/// Bytes of a ring, where so much may be locked, and in any case.
-const MOST_BYTES: usize = 4 << 20;
+/// Bytes of a ring, where so much may be locked, and in any case; powers of two.
+const MOST_BYTES: usize = 8 << 20;
 const LEAST_BYTES: usize = 16 << 10;
-/// Bytes in a ring that it is emptied for: some hundred page faults.
-const WAKING_BYTES: u32 = 64 << 10;
+/// Bytes of all rings, unless there are very many processors.
+const MOST_BYTES_TOGETHER: usize = 128 << 20;
+/// Bytes in a ring that it is emptied for, some hundred page faults; and which part of it, at most.
+const WAKING_BYTES: usize = 64 << 10;
+const WAKING_PART: usize = 4;
+/// How long a ring may take to become full: nanoseconds for a byte, at a million page faults a second.
+const PAUSE_PER_BYTE: u64 = 4;
+const LONGEST_PAUSE: Duration = Duration::from_millis(20);
 
 /// Bits of `perf_event_attr`.
 mod flag {
@@ -68,7 +75,16 @@ pub(crate) struct Session {
     rings: Vec<(Ring, usize)>,
     identifiers: HashMap<u64, Event>,
     sees_kernel: bool,
-    buffer: Vec<u8>,
+    ring_bytes: usize,
+}
+
+/// How events are opened.
+#[derive(Debug, Clone, Copy)]
+struct How {
+    target: Target,
+    most_frames: u16,
+    sees_kernel: bool,
+    ring_bytes: usize,
 }
 
 impl Session {
@@ -78,32 +94,37 @@ impl Session {
     /// What forbids it, and the way out.
     pub(crate) fn open(target: Target, most_frames: u16) -> Result<Self, Failure> {
         let processors = processors();
-        match Self::try_open(target, &processors, most_frames, true) {
-            // perf_event_paranoid is 2 or more: without what the kernel does by itself.
-            Err((operation, error)) if is_refusal(&error) && operation == OPEN => {
-                Self::try_open(target, &processors, most_frames, false)
+        let ring_bytes = most_ring_bytes(processors.len());
+        let mut how = How { target, most_frames, sees_kernel: true, ring_bytes };
+        loop {
+            match Self::try_open(how, &processors) {
+                // perf_event_paranoid is 2 or more: without what the kernel does by itself.
+                Err((OPEN, error)) if is_refusal(&error) && how.sees_kernel => {
+                    how.sees_kernel = false;
+                }
+                // So much may not be locked, or there is not so much memory.
+                Err((MAP, error)) if is_too_much(&error) && how.ring_bytes > LEAST_BYTES => {
+                    how.ring_bytes /= 2;
+                }
+                other => {
+                    let failed = |(operation, error)| failure(target, operation, &error);
+                    return other.map_err(failed);
+                }
             }
-            other => other,
         }
-        .map_err(|(operation, error)| failure(target, operation, &error))
     }
 
-    fn try_open(
-        target: Target,
-        processors: &[i32],
-        most_frames: u16,
-        sees_kernel: bool,
-    ) -> Result<Self, (&'static str, io::Error)> {
+    fn try_open(how: How, processors: &[i32]) -> Result<Self, (&'static str, io::Error)> {
         let mut this = Self {
             events: Vec::new(),
             rings: Vec::new(),
             identifiers: HashMap::new(),
-            sees_kernel,
-            buffer: Vec::new(),
+            sees_kernel: how.sees_kernel,
+            ring_bytes: how.ring_bytes,
         };
         let mut of_threads = Vec::new();
-        match target {
-            Target::Command => this.open_for(Whose::Own, target, processors, most_frames)?,
+        match how.target {
+            Target::Command => this.open_for(Whose::Own, how, processors)?,
             // Until there are no new ones: those have inherited what their makers had by then.
             Target::Process(process) => loop {
                 let threads = threads(process).map_err(|error| (FIND, error))?;
@@ -115,18 +136,28 @@ impl Session {
                 for thread in new {
                     of_threads.push(thread);
                     raise_limit(3 * (of_threads.len() + 1) * processors.len());
-                    let whose = Whose::Thread(thread);
-                    match this.open_for(whose, target, processors, most_frames) {
+                    match this.open_for(Whose::Thread(thread), how, processors) {
                         // It has ended meanwhile.
-                        Err((_, error)) if error.raw_os_error() == Some(libc::ESRCH) => {}
+                        Err((_, error)) if error.raw_os_error() == Some(libc::ESRCH) => {
+                            this.drop_incomplete_rings(processors);
+                        }
                         other => other?,
                     }
                 }
             },
         }
-        match this.events.is_empty() {
+        match this.rings.is_empty() {
             true => Err((FIND, io::Error::from_raw_os_error(libc::ESRCH))),
             false => Ok(this),
+        }
+    }
+
+    /// A thread that ended before it had a ring on each processor leaves that to the next.
+    fn drop_incomplete_rings(&mut self, processors: &[i32]) {
+        if self.rings.len() < processors.len() {
+            self.rings.clear();
+            self.events.clear();
+            self.identifiers.clear();
         }
     }
 
@@ -134,17 +165,17 @@ impl Session {
     fn open_for(
         &mut self,
         whose: Whose,
-        target: Target,
+        how: How,
         processors: &[i32],
-        most_frames: u16,
     ) -> Result<(), (&'static str, io::Error)> {
         let has_rings = !self.rings.is_empty();
         for (place, &processor) in processors.iter().enumerate() {
             for (event, config) in EVENTS {
-                let attributes = attributes(event, config, target, most_frames, self.sees_kernel);
+                let attributes = attributes(event, config, how);
                 let fd = sys::open(&attributes, whose, processor).map_err(|error| (OPEN, error))?;
                 if event == Event::Begun && !has_rings {
-                    self.rings.push((ring(&fd)?, self.events.len()));
+                    let ring = Ring::of(&fd, how.ring_bytes).map_err(|error| (MAP, error))?;
+                    self.rings.push((ring, self.events.len()));
                 } else {
                     let to = &self.events[self.rings[place].1].1;
                     sys::redirect(&fd, to).map_err(|error| (OPEN, error))?;
@@ -167,6 +198,16 @@ impl Session {
         self.sees_kernel
     }
 
+    /// Bytes of each ring.
+    pub(crate) fn ring_bytes(&self) -> usize {
+        self.ring_bytes
+    }
+
+    /// Whether that is less than was asked for.
+    pub(crate) fn rings_are_limited(&self) -> bool {
+        self.ring_bytes < most_ring_bytes(self.rings.len())
+    }
+
     /// Lets the events happen.
     pub(crate) fn start(&self) -> io::Result<()> {
         self.events.iter().try_for_each(|(_, event)| sys::enable(event))
@@ -177,43 +218,37 @@ impl Session {
         self.events.iter().try_for_each(|(_, event)| sys::disable(event))
     }
 
-    /// Waits until one of these can be read, a ring wants to be emptied, or the time is over. Returns
-    /// which of these can be read.
+    /// Waits until one of these can be read, a ring wants to be emptied, unless that is of no interest, or the
+    /// time is over. Returns which of these can be read.
     pub(crate) fn wait<const N: usize>(
         &self,
         others: [BorrowedFd<'_>; N],
-        timeout: Timespec,
+        for_rings: bool,
+        time: Duration,
     ) -> io::Result<[bool; N]> {
-        let event = |place: usize| PollFd::from_borrowed_fd(self.events[place].1.as_fd(), IN);
         const IN: PollFlags = PollFlags::IN;
         let mut fds: Vec<_> = others.map(|fd| PollFd::from_borrowed_fd(fd, IN)).into();
-        fds.extend(self.rings.iter().map(|(_, place)| event(*place)));
-        match poll(&mut fds, Some(&timeout)) {
-            Ok(_) | Err(rustix::io::Errno::INTR) => {}
-            Err(error) => return Err(error.into()),
+        if for_rings {
+            let events = self.rings.iter().map(|(_, place)| self.events[*place].1.as_fd());
+            fds.extend(events.map(|event| PollFd::from_borrowed_fd(event, IN)));
         }
+        wait(&mut fds, time)?;
         // A thread that has ended makes its events ready for good.
         if fds[N..].iter().any(|fd| fd.revents().contains(PollFlags::HUP)) {
             fds.truncate(N);
-            let short = Timespec { tv_sec: 0, tv_nsec: 20_000_000 };
-            match poll(&mut fds, Some(&short)) {
-                Ok(_) | Err(rustix::io::Errno::INTR) => {}
-                Err(error) => return Err(error.into()),
-            }
+            wait(&mut fds, self.pause().min(time))?;
         }
         Ok(std::array::from_fn(|other| !fds[other].revents().is_empty()))
     }
 
-    /// Empties the rings.
-    pub(crate) fn take(&mut self, order: &mut Order) -> io::Result<()> {
-        for (ring, _) in &self.rings {
-            self.buffer.clear();
-            ring.take(&mut self.buffer)?;
-            for record in Records::of(&self.buffer) {
-                order.push(record);
-            }
-        }
-        Ok(())
+    /// Between looks at rings that do not say when they want to be emptied.
+    fn pause(&self) -> Duration {
+        Duration::from_nanos(PAUSE_PER_BYTE * self.ring_bytes as u64).min(LONGEST_PAUSE)
+    }
+
+    /// Empties the rings: appends what is in them, whole records, one processor after another.
+    pub(crate) fn take(&self, into: &mut Vec<u8>) -> io::Result<()> {
+        self.rings.iter().try_for_each(|(ring, _)| ring.take(into))
     }
 
     /// Minor and major page faults that have happened, whether or not there was room for them.
@@ -231,30 +266,30 @@ impl Session {
     }
 }
 
-fn attributes(
-    event: Event,
-    config: u64,
-    target: Target,
-    most_frames: u16,
-    sees_kernel: bool,
-) -> Attributes {
+/// Bytes of a ring, where nothing forbids it.
+fn most_ring_bytes(processors: usize) -> usize {
+    let share = MOST_BYTES_TOGETHER / processors.max(1);
+    1 << share.clamp(LEAST_BYTES, MOST_BYTES).ilog2()
+}
+
+fn attributes(event: Event, config: u64, how: How) -> Attributes {
     use flag::{
         COMM, COMM_EXEC, DISABLED, ENABLE_ON_EXEC, EXCLUDE_CALLCHAIN_KERNEL, EXCLUDE_KERNEL,
         INHERIT, MMAP, MMAP_DATA, MMAP2, SAMPLE_ID_ALL, TASK, USE_CLOCKID, WATERMARK,
     };
     let mut flags =
         DISABLED | INHERIT | WATERMARK | SAMPLE_ID_ALL | USE_CLOCKID | EXCLUDE_CALLCHAIN_KERNEL;
-    if target == Target::Command {
+    if how.target == Target::Command {
         flags |= ENABLE_ON_EXEC;
     }
-    if !sees_kernel {
+    if !how.sees_kernel {
         flags |= EXCLUDE_KERNEL;
     }
     // Once is enough.
     if event == Event::Begun {
         flags |= MMAP | MMAP_DATA | MMAP2 | COMM | COMM_EXEC | TASK;
     }
-    let with_chain = event != Event::Begun && most_frames > 0;
+    let with_chain = event != Event::Begun && how.most_frames > 0;
     Attributes {
         kind: SOFTWARE,
         config,
@@ -262,23 +297,22 @@ fn attributes(
         sample_type: SAMPLE_TYPE | if with_chain { CALL_CHAIN } else { 0 },
         read_format: WITH_IDENTIFIER,
         flags,
-        wakeup_watermark: WAKING_BYTES,
+        wakeup_watermark: WAKING_BYTES.min(how.ring_bytes / WAKING_PART) as u32,
         clock: libc::CLOCK_MONOTONIC,
-        most_frames: if with_chain { most_frames } else { 0 },
+        most_frames: if with_chain { how.most_frames } else { 0 },
         ..Attributes::default()
     }
 }
 
-/// As large a ring as may be locked.
-fn ring(event: &OwnedFd) -> Result<Ring, (&'static str, io::Error)> {
-    let mut bytes = MOST_BYTES;
-    loop {
-        match Ring::of(event, bytes) {
-            Err(error) if bytes > LEAST_BYTES && error.raw_os_error() == Some(libc::EPERM) => {
-                bytes /= 2;
-            }
-            other => return other.map_err(|error| (MAP, error.into())),
-        }
+/// poll(2), which a signal may end.
+fn wait(fds: &mut [PollFd<'_>], time: Duration) -> io::Result<()> {
+    let time = Timespec {
+        tv_sec: time.as_secs().try_into().unwrap_or(i64::MAX),
+        tv_nsec: time.subsec_nanos().into(),
+    };
+    match poll(fds, Some(&time)) {
+        Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -333,6 +367,10 @@ const FIND: &str = "find the threads";
 
 fn is_refusal(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EACCES | libc::EPERM))
+}
+
+fn is_too_much(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EPERM | libc::ENOMEM))
 }
 
 fn failure(target: Target, operation: &str, error: &io::Error) -> Failure {

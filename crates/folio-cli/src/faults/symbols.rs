@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
+use std::sync::Arc;
 
 use cpp_demangle::DemangleOptions;
 use folio_stat::Backing;
@@ -23,7 +23,7 @@ struct Table {
     /// Where parts of the file are in memory: offset in the file, length, address.
     segments: Vec<(u64, u64, u64)>,
     /// By address: address, length, name.
-    functions: Vec<(u64, u64, Rc<str>)>,
+    functions: Vec<(u64, u64, Arc<str>)>,
 }
 
 /// The functions of all files that were asked for.
@@ -34,10 +34,10 @@ pub(crate) struct Symbols {
 
 impl Symbols {
     /// What is at an offset of a backing.
-    pub(crate) fn name(&mut self, backing: &Backing, offset_bytes: u64) -> Rc<str> {
+    pub(crate) fn name(&mut self, backing: &Backing, offset_bytes: u64) -> Arc<str> {
         let Some(path) = backing.path.as_deref() else {
             // Code that was made at run time, or the kernel's own page.
-            return backing.name.as_deref().map_or("[no file]".into(), Rc::from);
+            return backing.name.as_deref().map_or("[no file]".into(), Arc::from);
         };
         let table = self
             .tables
@@ -91,7 +91,7 @@ impl Table {
         Some(table)
     }
 
-    fn at(&self, offset_bytes: u64) -> Option<Rc<str>> {
+    fn at(&self, offset_bytes: u64) -> Option<Arc<str>> {
         let &(offset, _, address) = self.segments.iter().find(|(offset, length, _)| {
             offset_bytes.checked_sub(*offset).is_some_and(|behind| behind < *length)
         })?;

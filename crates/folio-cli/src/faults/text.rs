@@ -231,9 +231,16 @@ fn missing(report: &Report) -> Vec<String> {
         );
     }
     if report.missed_faults > 0 {
+        let way_out = match report.rings_are_limited {
+            true => format!(
+                "only {} for each processor may be locked for them: raise the limit (ulimit -l) or \
+                 kernel.perf_event_mlock_kb, or end other profilers",
+                exact(report.ring_bytes)
+            ),
+            false => "take shorter call chains (--frames)".to_owned(),
+        };
         missing.push(format!(
-            "{} of {} page faults, which came faster than they could be read: take shorter call \
-             chains (--frames)",
+            "{} of {} page faults, which came faster than they could be read: {way_out}",
             grouped(report.missed_faults),
             grouped(report.counted_faults)
         ));

@@ -9,13 +9,12 @@ use std::process::{Command, ExitStatus};
 use std::time::{Duration, Instant};
 
 use folio_stat::Process;
-use rustix::event::Timespec;
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 use rustix::time::{ClockId, clock_gettime};
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 
 use crate::failure::{Failure, words};
-use crate::faults::order::Order;
+use crate::faults::backlog::Backlog;
 use crate::faults::profile::Profile;
 use crate::faults::session::{Session, Target};
 use crate::faults::sys;
@@ -25,6 +24,8 @@ use crate::signals;
 
 /// Between looks at rings that nothing makes full.
 const ROUND: Duration = Duration::from_millis(250);
+/// Between looks at a backlog that is full.
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// What was seen.
 #[derive(Debug)]
@@ -39,6 +40,10 @@ pub(crate) struct Watched {
     pub(crate) usage: Option<(u64, u64)>,
     /// Whether page faults within system calls were seen.
     pub(crate) sees_kernel: bool,
+    /// Bytes of a ring.
+    pub(crate) ring_bytes: usize,
+    /// Whether more could not be locked.
+    pub(crate) rings_are_limited: bool,
     /// Frames of a call chain that were asked for.
     pub(crate) most_frames: u16,
 }
@@ -60,7 +65,9 @@ pub(crate) fn command(command: &[OsString], most_frames: u16) -> Result<Watched,
     let hung_up = signals::arrivals_unless_ignored(&[SIGHUP])?;
 
     let before = sys::page_faults_of_children();
-    let mut watch = Watch::new(session, most_frames);
+    let start = now();
+    let identifiers = session.identifiers();
+    let watch = Watch::new(session, most_frames, move || Ok(Profile::new(identifiers, start)))?;
     let mut child = Command::new(&path).arg0(name).args(arguments).spawn().map_err(|error| {
         let status = if error.kind() == io::ErrorKind::NotFound { NOT_FOUND } else { UNUSABLE };
         let reason = words(&error);
@@ -107,16 +114,20 @@ pub(crate) fn process(
     let known = Process::of(process)?;
     let done = process_descriptor(process)?;
     let session = Session::open(Target::Process(process), most_frames)?;
-    let mut watch = Watch::new(session, most_frames);
-    watch.session.start().map_err(|error| failed(&error))?;
-    // What is mapped from here on is told by records, which come later and lie over these.
-    let name = fs::read_to_string(format!("/proc/{process}/comm")).unwrap_or_default();
-    watch.profile.begin(process, name.trim_end(), known.mappings()?);
+    session.start().map_err(|error| failed(&error))?;
+    let (start, identifiers) = (now(), session.identifiers());
+    let watch = Watch::new(session, most_frames, move || {
+        let mut profile = Profile::new(identifiers, start);
+        // What is mapped from here on is told by records, which come later and lie over these.
+        let name = fs::read_to_string(format!("/proc/{process}/comm")).unwrap_or_default();
+        profile.begin(process, name.trim_end(), known.mappings()?);
+        Ok(profile)
+    })?;
     let end = time.map(|time| Instant::now() + time);
     loop {
         let left = end.map_or(ROUND, |end| end.saturating_duration_since(Instant::now()));
         let [ended, stopped] = watch.round([done.as_fd(), stop.as_fd()], left.min(ROUND))?;
-        if ended || stopped || left.is_zero() {
+        if ended || stopped || left.is_zero() || watch.backlog.has_ended() {
             break;
         }
     }
@@ -131,52 +142,68 @@ fn process_descriptor(process: u32) -> Result<OwnedFd, Failure> {
     })
 }
 
+/// By CLOCK_MONOTONIC, in nanoseconds.
+fn now() -> u64 {
+    let now = clock_gettime(ClockId::Monotonic);
+    now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
+}
+
 /// Watching under way.
 #[derive(Debug)]
 struct Watch {
     session: Session,
-    order: Order,
-    profile: Profile,
+    backlog: Backlog,
     start: Instant,
     most_frames: u16,
 }
 
 impl Watch {
-    fn new(session: Session, most_frames: u16) -> Self {
-        let now = clock_gettime(ClockId::Monotonic);
-        let now = now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64;
-        let profile = Profile::new(session.identifiers(), now);
-        Self { session, order: Order::default(), profile, start: Instant::now(), most_frames }
+    fn new(
+        session: Session,
+        most_frames: u16,
+        profile: impl FnOnce() -> Result<Profile, Failure> + Send + 'static,
+    ) -> Result<Self, Failure> {
+        let backlog = Backlog::new(profile).map_err(|error| failed(&error))?;
+        Ok(Self { session, backlog, start: Instant::now(), most_frames })
     }
 
-    /// Waits, no longer than this, and takes in what has come.
+    /// Waits, no longer than this, and reads what has come.
     fn round<const N: usize>(
-        &mut self,
+        &self,
         others: [BorrowedFd<'_>; N],
         time: Duration,
     ) -> Result<[bool; N], Failure> {
-        let time = Timespec { tv_sec: 0, tv_nsec: i64::from(time.subsec_nanos()) };
-        let ready = self.session.wait(others, time).map_err(|error| failed(&error))?;
-        self.session.take(&mut self.order).map_err(|error| failed(&error))?;
-        self.profile.spaces.begin_round();
-        self.order.finish_round(|stamped| self.profile.apply(stamped));
+        let looks_at_rings = !self.backlog.is_full();
+        let time = if looks_at_rings { time } else { time.min(PAUSE) };
+        let ready = self.session.wait(others, looks_at_rings, time);
+        let ready = ready.map_err(|error| failed(&error))?;
+        if looks_at_rings {
+            self.read()?;
+        }
         Ok(ready)
     }
 
-    fn finish(mut self) -> Result<Watched, Failure> {
+    fn read(&self) -> Result<(), Failure> {
+        let mut round = Vec::new();
+        self.session.take(&mut round).map_err(|error| failed(&error))?;
+        self.backlog.push(round);
+        Ok(())
+    }
+
+    fn finish(self) -> Result<Watched, Failure> {
         let elapsed = self.start.elapsed();
-        let stopped = self.session.stop().and_then(|()| self.session.take(&mut self.order));
-        stopped.map_err(|error| failed(&error))?;
-        self.profile.spaces.begin_round();
-        self.order.finish(|stamped| self.profile.apply(stamped));
+        self.session.stop().map_err(|error| failed(&error))?;
+        self.read()?;
         let counts = self.session.counts().map_err(|error| failed(&error))?;
         Ok(Watched {
-            profile: self.profile,
+            profile: self.backlog.finish()?,
             elapsed,
             status: None,
             counts,
             usage: None,
             sees_kernel: self.session.sees_kernel(),
+            ring_bytes: self.session.ring_bytes(),
+            rings_are_limited: self.session.rings_are_limited(),
             most_frames: self.most_frames,
         })
     }

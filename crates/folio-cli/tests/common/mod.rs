@@ -2,6 +2,7 @@
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses a part")]
 
 pub mod cache;
+pub mod page_faults;
 pub mod programs;
 pub mod server;
 pub mod shm;
