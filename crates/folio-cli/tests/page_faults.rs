@@ -114,11 +114,11 @@ fn counts_agree_with_the_kernels() {
 #[test]
 fn none_is_missed_where_they_come_faster_than_they_are_taken_in() {
     let bench = Bench::new();
-    let many = format!("for one in 1 2 3 4; do {} thread - 40000 & done; wait", bench.program);
+    let many = format!("for one in 1 2 3 4; do {} thread - 25000 & done; wait", bench.program);
     let Some((_, report)) = bench.watch_command(&[], &["sh", "-c", &many]) else { return };
     let (seen, missed) = (faults(&report), number(&report, "missed_faults"));
     assert_eq!(seen + missed, number(&report, "counted_faults"));
-    assert!(seen + missed > 4 * 40_000, "{seen}");
+    assert!(seen + missed > 4 * 25_000, "{seen}");
     match number(&report, "ring_bytes") {
         ..1_000_000 => skip("so little memory may be locked that some may be missed"),
         _ => assert_eq!(missed, 0, "of {seen}"),
@@ -152,6 +152,23 @@ fn where_no_memory_may_be_locked_rings_are_small() {
     let (seen, missed) = (faults(&report), number(&report, "missed_faults"));
     assert_eq!(seen + missed, number(&report, "counted_faults"));
     assert!(seen > 0, "{report:#}");
+}
+
+#[test]
+fn those_that_a_system_call_fails_for_are_counted_apart() {
+    let bench = Bench::new();
+    let words = ["refused", &bench.file, &COUNT.to_string()];
+    let Some((ran, report)) = bench.watch(&[], &words) else { return };
+    assert_eq!(counted(&ran), COUNT);
+    if report["sees_kernel_faults"] == false {
+        return skip("what the kernel touches is not seen (kernel.perf_event_paranoid)");
+    }
+    let file = bench.of_file(&report);
+    assert_eq!((number(file, "failed_faults"), faults(file)), (COUNT, 0), "{file:#}");
+    assert_eq!(number(&report, "failed_faults"), COUNT, "{report:#}");
+    assert_eq!(number(file, "signalled_faults"), 0);
+    let told = run(&["faults", "--", &bench.program, "refused", &bench.file, "200"]).stderr;
+    assert!(told.contains("failed") && told.contains("200 page faults of system calls"), "{told}");
 }
 
 #[test]

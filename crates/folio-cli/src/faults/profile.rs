@@ -3,7 +3,8 @@
 //! Three events make one page fault. The first happens when the kernel begins with it, one of the other
 //! two when a page is there: so the time between is what the thread stood still for. A page fault that
 //! has a beginning only ended in a signal, SIGBUS or SIGSEGV: the way in which folio's pager and its
-//! guarded mappings, and others who handle page faults themselves, come to know of them.
+//! guarded mappings, and others who handle page faults themselves, come to know of them. Where the kernel was
+//! the one who touched, within a system call, that failed with EFAULT instead.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -43,6 +44,8 @@ pub struct Figures {
     pub major: u64,
     /// Those that ended in a signal.
     pub signalled: u64,
+    /// Those that a system call failed for, which [`count`](Self::count) leaves out.
+    pub failed: u64,
     /// Nanoseconds of the minor ones.
     pub minor_stall: u64,
     /// Nanoseconds of the major ones.
@@ -50,7 +53,7 @@ pub struct Figures {
 }
 
 impl Figures {
-    /// All of them.
+    /// All that the program took itself, or got a page for.
     pub fn count(&self) -> u64 {
         self.minor + self.major + self.signalled
     }
@@ -65,6 +68,7 @@ impl Figures {
         self.minor += other.minor;
         self.major += other.major;
         self.signalled += other.signalled;
+        self.failed += other.failed;
         self.minor_stall = self.minor_stall.saturating_add(other.minor_stall);
         self.major_stall = self.major_stall.saturating_add(other.major_stall);
     }
@@ -214,7 +218,7 @@ impl Profile {
         let begun = match self.begun.remove(&sample.thread) {
             Some(begun) if is_same(&begun) => Some(begun.nanoseconds),
             Some(other) => {
-                self.add_signalled(other);
+                self.add_unfinished(other);
                 None
             }
             None => None,
@@ -241,24 +245,25 @@ impl Profile {
     /// A page fault that nothing came of.
     fn end_unfinished(&mut self, thread: u32) {
         if let Some(begun) = self.begun.remove(&thread) {
-            self.add_signalled(begun);
+            self.add_unfinished(begun);
         }
     }
 
-    fn add_signalled(&mut self, begun: Begun) {
+    fn add_unfinished(&mut self, begun: Begun) {
         let Begun { mut sample, nanoseconds } = begun;
-        // What the kernel touches in vain ends with an error, and without a signal.
-        if sample.in_kernel {
-            return;
-        }
         // A frame is as much as is known of it.
         sample.chain = vec![sample.instruction];
-        self.add(&sample, nanoseconds, Figures { signalled: 1, ..Figures::default() });
+        let figures = match sample.in_kernel {
+            true => Figures { failed: 1, ..Figures::default() },
+            false => Figures { signalled: 1, ..Figures::default() },
+        };
+        self.add(&sample, nanoseconds, figures);
     }
 
     fn add(&mut self, sample: &Sample, nanoseconds: u64, figures: Figures) {
         self.total.add(&figures);
-        self.in_kernel += u64::from(sample.in_kernel);
+        let is_counted = figures.count() > 0;
+        self.in_kernel += u64::from(sample.in_kernel && is_counted);
         let process = self.names.get(&sample.process).cloned().unwrap_or_else(|| "?".into());
         self.by_process.entry((sample.process, process.clone())).or_default().add(&figures);
 
@@ -268,16 +273,19 @@ impl Profile {
         let of = self.by_backing.entry(backing).or_default();
         of.figures.add(&figures);
         let offset = place.map_or(sample.address, |place| place.offset_bytes) & !0xfff;
-        if has_offsets {
+        if has_offsets && is_counted {
             of.heat.add(offset, nanoseconds.saturating_sub(self.start), figures.stall());
         }
-        let ahead = |last: u64| offset > last && offset - last <= AHEAD_BYTES;
-        of.in_order += u64::from(of.last.is_some_and(ahead));
-        of.last = Some(offset);
-        *of.blocks.entry((sample.process, sample.address >> HUGE_SHIFT)).or_default() += 1;
+        if is_counted {
+            let ahead = |last: u64| offset > last && offset - last <= AHEAD_BYTES;
+            of.in_order += u64::from(of.last.is_some_and(ahead));
+            of.last = Some(offset);
+            *of.blocks.entry((sample.process, sample.address >> HUGE_SHIFT)).or_default() += 1;
+        }
 
         let frames = self.frames(sample);
-        self.short_chains += u64::from(figures.signalled == 0 && frames.len() < SHORT);
+        let has_chain = figures.minor + figures.major > 0;
+        self.short_chains += u64::from(has_chain && frames.len() < SHORT);
         let touch = Touch { process, backing, in_kernel: sample.in_kernel, frames };
         self.by_touch.entry(touch).or_default().add(&figures);
     }
@@ -351,8 +359,13 @@ mod tests {
             sample(1, 0x12000, 200),
             sample(3, 0x12000, 5200),
         ]);
-        let expected =
-            Figures { minor: 1, major: 1, minor_stall: 50, major_stall: 5000, signalled: 0 };
+        let expected = Figures {
+            minor: 1,
+            major: 1,
+            minor_stall: 50,
+            major_stall: 5000,
+            ..Figures::default()
+        };
         assert_eq!(profile.total, expected);
         let [(&Some(id), of)] = profile.by_backing.iter().collect::<Vec<_>>()[..] else { panic!() };
         assert_eq!(profile.backing(id).to_string(), "/data/a");
@@ -372,6 +385,18 @@ mod tests {
             Stamped { nanoseconds: 5, record: end },
         ]);
         assert_eq!((profile.total.signalled, profile.total.minor), (2, 1));
+    }
+
+    #[test]
+    fn what_the_kernel_touched_in_vain_is_counted_apart() {
+        let mut touched = sample(1, 0x10000, 1);
+        let Record::Sample(begun) = &mut touched.record else { panic!() };
+        begun.in_kernel = true;
+        let profile = profile([touched, sample(1, 0x11000, 2), sample(2, 0x11000, 3)]);
+        let expected = Figures { minor: 1, minor_stall: 1, failed: 1, ..Figures::default() };
+        assert_eq!((profile.total, profile.total.count(), profile.in_kernel), (expected, 1, 0));
+        let of = profile.by_backing.values().next().unwrap();
+        assert_eq!((of.figures, of.heat.cells().len()), (expected, 1));
     }
 
     #[test]

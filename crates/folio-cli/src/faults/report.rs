@@ -71,6 +71,8 @@ pub struct Counts {
     pub major_faults: u64,
     /// They ended in a signal.
     pub signalled_faults: u64,
+    /// A system call failed for them.
+    pub failed_faults: u64,
     /// How long threads stood still.
     pub stall_nanoseconds: u64,
     /// For the major ones.
@@ -78,7 +80,7 @@ pub struct Counts {
 }
 
 impl Counts {
-    /// All of them.
+    /// All but those that failed.
     pub fn faults(&self) -> u64 {
         self.minor_faults + self.major_faults + self.signalled_faults
     }
@@ -90,6 +92,7 @@ impl From<&Figures> for Counts {
             minor_faults: figures.minor,
             major_faults: figures.major,
             signalled_faults: figures.signalled,
+            failed_faults: figures.failed,
             stall_nanoseconds: figures.stall(),
             major_stall_nanoseconds: figures.major_stall,
         }

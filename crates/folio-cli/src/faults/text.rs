@@ -55,6 +55,13 @@ pub(crate) fn write(
     }
     writeln!(out)?;
     advice(out, report, page)?;
+    if report.total.failed_faults > 0 {
+        let count = report.total.failed_faults;
+        let calls =
+            if count == 1 { "page fault of a system call" } else { "page faults of system calls" };
+        let text = format!("{} {calls} that got no page, beside these (EFAULT)", grouped(count));
+        row(out, "failed", WEAK, &wrap(&text, page.beside()))?;
+    }
     for text in missing(report) {
         row(out, "missing", BAD, &wrap(&text, page.beside()))?;
     }
@@ -107,7 +114,8 @@ fn table(out: &mut impl Write, report: &Report, most: usize, page: Page) -> io::
     let count = |count: u64| if count == 0 { "-".to_owned() } else { grouped(count) };
     let width = (page.width.saturating_sub(FIGURES_WIDTH) / 2).max(18);
     let mut rows: Vec<[String; 6]> = Vec::new();
-    for backing in report.backings.iter().take(most) {
+    let all = || report.backings.iter().filter(|backing| backing.counts.faults() > 0);
+    for backing in all().take(most) {
         let counts = &backing.counts;
         rows.push([
             time(counts.stall_nanoseconds as f64),
@@ -121,7 +129,7 @@ fn table(out: &mut impl Write, report: &Report, most: usize, page: Page) -> io::
     let mut columns = Columns::of(TITLES, &NUMBERS, &rows);
     columns.limit(page.width);
     columns.head(out)?;
-    for (row, backing) in rows.iter().zip(&report.backings) {
+    for (row, backing) in rows.iter().zip(all()) {
         let waits = 2 * backing.counts.stall_nanoseconds > report.total.stall_nanoseconds;
         columns.row(out, row, |column| match column {
             STALL | NAME if waits => STRONG,
@@ -131,8 +139,8 @@ fn table(out: &mut impl Write, report: &Report, most: usize, page: Page) -> io::
             _ => Style::new(),
         })?;
     }
-    if report.backings.len() > most {
-        let rest = grouped((report.backings.len() - most) as u64);
+    if all().count() > most {
+        let rest = grouped((all().count() - most) as u64);
         writeln!(out, "{WEAK}and {rest} others (--top){WEAK:#}")?;
     }
     Ok(())

@@ -1,6 +1,7 @@
 // Takes page faults that are known beforehand: WHERE touches COUNT pages of FILE, and prints how many
-// page faults getrusage(2) saw meanwhile. Pages lie 16 apart, so that none is mapped along with another.
+// page faults getrusage(2) saw meanwhile, or how many system calls were refused. Pages lie 16 apart, so that none is mapped along with another.
 #define _GNU_SOURCE
+#include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
@@ -46,6 +47,15 @@ static void allow(int signal, siginfo_t *info, void *context) {
     mprotect(page, 4096, PROT_READ | PROT_WRITE);
 }
 
+// System calls that are to write into pages which may not be written.
+static long refused(void) {
+    int zeros = open("/dev/zero", O_RDONLY);
+    long calls = 0;
+    for (long page = 0; page < count; page++)
+        calls += read(zeros, (char *)pages + page * APART, 1) < 0 && errno == EFAULT;
+    return calls;
+}
+
 // A burst of page faults, then work without any, for as many rounds.
 static void paced(long rounds, long work) {
     volatile unsigned long sum = 0;
@@ -67,6 +77,8 @@ int main(int words, char **word) {
     int fd = strcmp(file, "-") ? open(file, O_RDONLY) : -1;
     int flags = MAP_PRIVATE | (fd < 0 ? MAP_ANONYMOUS : 0);
     int protection = strcmp(where, "signal") ? PROT_READ | PROT_WRITE : PROT_NONE;
+    if (!strcmp(where, "refused"))
+        protection = PROT_READ;
     pages = mmap(NULL, length, protection, flags, fd, 0);
     if (pages == MAP_FAILED)
         return 3;
@@ -76,6 +88,10 @@ int main(int words, char **word) {
     if (words > 4 && !strcmp(word[4], "wait"))
         getchar();
 
+    if (!strcmp(where, "refused")) {
+        printf("%ld\n", refused());
+        return 0;
+    }
     long before = faults(RUSAGE_SELF);
     if (!strcmp(where, "here") || !strcmp(where, "signal")) {
         struct sigaction action = {.sa_sigaction = allow, .sa_flags = SA_SIGINFO};
