@@ -117,7 +117,7 @@ fn report(
         Done::Nothing
     };
     let (rows, files) = ledger.close();
-    Ok(Report { rows, files, done })
+    Ok(Report { rows, files, special_files: omissions.special_files(), done })
 }
 
 /// Writes a report, unless there is nothing to say. Returns whether anybody reads it.

@@ -1,6 +1,8 @@
-//! Omissions: what could not be looked at, a line each on standard error.
+//! Omissions: what could not be looked at, a line each on standard error; and special files, which are
+//! counted.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use clap::ColorChoice;
@@ -28,13 +30,24 @@ pub struct Omissions {
     is_first: bool,
     /// Whether they are kept to be listed.
     keeps: bool,
+    special_files: AtomicU64,
     inner: Mutex<(Option<Failure>, Vec<Omission>)>,
 }
 
 impl Omissions {
     /// None so far. They are said where this is the first look, and kept to be listed with `keeps`.
     pub fn new(color: ColorChoice, is_first: bool, keeps: bool) -> Self {
-        Self { color, is_first, keeps, inner: Mutex::default() }
+        Self { color, is_first, keeps, special_files: AtomicU64::new(0), inner: Mutex::default() }
+    }
+
+    /// Counts a special file, whose like nobody would look for in the page cache.
+    pub fn add_special(&self) {
+        self.special_files.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many special files there were so far.
+    pub fn special_files(&self) -> u64 {
+        self.special_files.load(Ordering::Relaxed)
     }
 
     /// Says what was left out, and why.

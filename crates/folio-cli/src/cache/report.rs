@@ -16,6 +16,8 @@ pub struct Report {
     pub rows: Vec<Row>,
     /// A row for each file, where they are shown.
     pub files: Vec<Row>,
+    /// Sockets, pipes and devices below the PATHs, which have no pages.
+    pub special_files: u64,
     /// What was done first.
     pub done: Done,
 }
@@ -42,6 +44,7 @@ pub struct Json {
     files: Vec<JsonRow>,
     total: JsonCounts,
     omissions: Vec<Omission>,
+    special_files: u64,
     loaded_bytes: Option<u64>,
     loading_seconds: Option<f64>,
     evicted_now_bytes: Option<u64>,
@@ -111,6 +114,7 @@ impl Report {
             files: rows(self.files),
             total: JsonCounts::of(&counts, directories),
             omissions,
+            special_files: self.special_files,
             loaded_bytes: loaded.map(|loaded| loaded.0),
             loading_seconds: loaded.map(|loaded| loaded.1),
             evicted_now_bytes,

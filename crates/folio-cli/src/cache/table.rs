@@ -75,6 +75,11 @@ pub fn write(out: &mut impl Write, report: &Report, page: Page) -> io::Result<()
         let indent = GAP * line.depth;
         writeln!(out, "{:indent$}{style}{}{style:#}", "", line.name)?;
     }
+    match report.special_files {
+        0 => {}
+        1 => writeln!(out, "\nleft out 1 socket, pipe or device")?,
+        files => writeln!(out, "\nleft out {} sockets, pipes and devices", grouped(files))?,
+    }
     done(out, &report.done, page)
 }
 

@@ -6,7 +6,8 @@
 //!
 //! Symbolic links are followed where they are a PATH and nowhere else. A directory is entered once,
 //! and a file with several names counted once, whatever leads there. What vanishes meanwhile is gone,
-//! and no omission. Nothing but regular files is opened below a PATH, and no file is ever read.
+//! and no omission. Nothing but regular files is opened below a PATH, sockets, pipes and devices are
+//! counted there, and no file is ever read.
 
 use std::collections::HashSet;
 use std::ffi::{CStr, CString, OsStr};
@@ -333,7 +334,7 @@ impl Walker<'_> {
                 lock(&self.queue).work.push(Work::Directory(directory));
                 self.changed.notify_one();
             }
-            kind => self.left_out(&path(), special(kind)),
+            _ => self.walk.omissions.add_special(),
         }
     }
 
@@ -401,13 +402,12 @@ pub(super) fn reason(errno: Errno) -> String {
     }
 }
 
-/// Why a special file is left out.
+/// Why a PATH that is a special file is left out.
 fn special(kind: FileType) -> &'static str {
     match kind {
         FileType::Socket => "a socket has no page cache",
         FileType::Fifo => "a pipe has no page cache",
         FileType::CharacterDevice => "a character device has no page cache",
-        FileType::BlockDevice => "a block device counts only where it is named as a PATH",
         _ => "what is neither file nor directory has no page cache",
     }
 }
