@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use folio_shm::{Queue, Receiver, Sender};
+use folio_shm::{Queue, Receiver, Sender, Waiting};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use rustix::time::{ClockId, clock_gettime};
 
@@ -57,4 +57,21 @@ fn sides_that_share_a_processor_stop_looking_for_what_the_other_cannot_bring() {
     });
     // A look in vain takes 50 µs, and the rest some 10.
     assert!(ran < ROUNDS * Duration::from_micros(28), "{:?} a round", ran / ROUNDS);
+}
+
+#[test]
+fn who_was_woken_for_a_message_is_not_woken_for_the_next_before_it_sleeps() {
+    let queue = Queue::options().create().longest(8).memfd("folio-test-woken").unwrap();
+    let (mut sender, mut receiver) = (queue.sender().unwrap(), queue.receiver().unwrap());
+    receiver.set_waiting(Waiting::Sleep);
+    for round in 0..50 {
+        std::thread::scope(|scope| {
+            scope.spawn(|| receiver.recv().map(drop).unwrap());
+            while !queue.traffic().receivers_asleep {
+                std::thread::yield_now();
+            }
+            sender.send(&[1]).unwrap();
+        });
+        assert!(!queue.traffic().receivers_asleep, "it says that it sleeps, in round {round}");
+    }
 }

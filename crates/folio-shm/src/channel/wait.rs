@@ -160,6 +160,10 @@ impl Wait {
             let end = deadline.map_or(end, |deadline| deadline.min(end));
             // A death rings, too.
             sleep(bell.number, number, None, Some(end));
+            // Before it says again that it sleeps, which would have the other side wake it in vain.
+            if let Some(found) = ready()? {
+                return Ok(found);
+            }
         }
     }
 
