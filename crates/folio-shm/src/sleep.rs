@@ -60,6 +60,11 @@ pub(crate) fn sleep(
     }
 }
 
+/// Sleeps if the word is `seen`, for so long at most. Then the caller looks again.
+pub(crate) fn sleep_for(word: &AtomicU32, seen: u32, most: Duration) {
+    let _ = sleep_on_one(word, seen, Some(most));
+}
+
 fn sleep_on_both(
     word: &AtomicU32,
     seen: u32,

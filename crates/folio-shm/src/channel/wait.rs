@@ -17,7 +17,7 @@ use crate::channel::place::{Holder, Places};
 use crate::error::{Error, ErrorKind, Result};
 use crate::mark::Mark;
 use crate::owner::Life;
-use crate::sleep::{LONG, SHORT, sleep};
+use crate::sleep::{LONG, SHORT, sleep_for};
 use crate::watch::{Then, Watched};
 
 /// How long to look before sleeping: a few times what a wake-up takes.
@@ -136,8 +136,9 @@ impl Wait {
                 }
                 _ => {}
             }
-            // The clock takes as long as much of this, so it is read where there is a time to wait for.
-            if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            // The clock takes as long as much of this, so it is read once, and where there is a time to wait for.
+            let left = deadline.map(|end| end.saturating_duration_since(Instant::now()));
+            if left == Some(Duration::ZERO) {
                 return fail(ErrorKind::TimedOut, "the deadline has passed".into());
             }
             memory.segment().whole(operation)?;
@@ -145,7 +146,6 @@ impl Wait {
                 continue;
             }
             if is_onlooker {
-                let left = deadline.map(|end| end.saturating_duration_since(Instant::now()));
                 std::thread::sleep(left.map_or(ROUND, |left| left.min(ROUND)));
                 continue;
             }
@@ -156,10 +156,8 @@ impl Wait {
                 // Who comes to take the place may die between taking it and ringing.
                 _ => LONG,
             };
-            let end = Instant::now() + most;
-            let end = deadline.map_or(end, |deadline| deadline.min(end));
             // A death rings, too.
-            sleep(bell.number, number, None, Some(end));
+            sleep_for(bell.number, number, left.map_or(most, |left| left.min(most)));
             // Before it says again that it sleeps, which would have the other side wake it in vain.
             if let Some(found) = ready()? {
                 return Ok(found);

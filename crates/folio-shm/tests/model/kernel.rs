@@ -277,29 +277,15 @@ pub enum Woken {
     Lost,
 }
 
-/// When a sleep ends.
-pub trait End {
-    fn on_the_models_clock(self) -> Duration;
+pub fn sleep_for(word: &AtomicU32, seen: u32, most: Duration) {
+    sleep(word, seen, None, Some(Instant(now()) + most));
 }
 
-impl End for Instant {
-    fn on_the_models_clock(self) -> Duration {
-        self.0
-    }
-}
-
-/// Of the world's clock a model knows nothing but that it goes on.
-impl End for std::time::Instant {
-    fn on_the_models_clock(self) -> Duration {
-        now() + super::sleep::LONG
-    }
-}
-
-pub fn sleep(word: &AtomicU32, seen: u32, death: Option<&Death>, end: Option<impl End>) -> Woken {
+pub fn sleep(word: &AtomicU32, seen: u32, death: Option<&Death>, end: Option<Instant>) -> Woken {
     if !steps() {
         return Woken::Look;
     }
-    let end = end.map(End::on_the_models_clock);
+    let end = end.map(|end| end.0);
     let door = KERNEL.door.lock().unwrap();
     if word.load(Ordering::SeqCst) == seen && !death.is_some_and(Death::has_come) {
         let death = death.map(|death| std::ptr::from_ref(death) as usize);

@@ -246,7 +246,7 @@ pub mod mark {
 }
 
 pub mod sleep {
-    pub use super::kernel::sleep;
+    pub use super::kernel::{sleep, sleep_for};
     use std::time::Duration;
 
     pub const SHORT: Duration = Duration::from_millis(10);
