@@ -512,24 +512,20 @@ impl Process {
 
     /// Why a file of its directory could not be opened.
     pub(crate) fn unopened(&self, name: &str, operation: &'static str, error: &io::Error) -> Error {
-        match error.raw_os_error() {
-            // The file is missing: with the process, or in this kernel.
-            Some(libc::ENOENT | libc::ESRCH) => match self.stat(operation) {
-                Err(error) => error,
-                Ok(line) if line.has_ended() => gone(operation, self.pid),
-                Ok(line) => {
-                    let error = Error::new(ErrorKind::Unsupported, operation, self.thing());
-                    match line.is_kernel_thread() {
-                        true => error.detail("it is a kernel thread, which has no memory of its own"),
-                        false => error
-                            .detail(format!("/proc/{}/{name} does not exist", self.pid))
-                            .advice(
-                                "use a kernel with CONFIG_PROC_PAGE_MONITOR; gVisor has none of it",
-                            ),
-                    }
-                }
-            },
-            _ => self.error(operation, error),
+        if !matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ESRCH)) {
+            return self.error(operation, error);
+        }
+        // The file is missing: with the process, or in this kernel.
+        let unsupported = Error::new(ErrorKind::Unsupported, operation, self.thing());
+        match self.stat(operation) {
+            Err(error) => error,
+            Ok(line) if line.has_ended() => gone(operation, self.pid),
+            Ok(line) if line.is_kernel_thread() => {
+                unsupported.detail("it is a kernel thread, which has no memory of its own")
+            }
+            Ok(_) => unsupported
+                .detail(format!("/proc/{}/{name} does not exist", self.pid))
+                .advice("use a kernel with CONFIG_PROC_PAGE_MONITOR; gVisor has none of it"),
         }
     }
 
