@@ -30,6 +30,12 @@ impl Page {
         Self { width: terminal::width(), unicode: terminal::is_unicode() }
     }
 
+    /// For tables: the terminal, or what COLUMNS says; a pipe takes all.
+    pub fn of_tables() -> Self {
+        let width = terminal::known_width().unwrap_or(usize::MAX / 2);
+        Self { width, ..Self::of_terminal() }
+    }
+
     /// Columns beside a label.
     pub(crate) fn beside(self) -> usize {
         self.width.saturating_sub(LABEL + 2)

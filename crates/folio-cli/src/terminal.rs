@@ -10,6 +10,7 @@ use anstream::AutoStream;
 use anstream::adapter::StripBytes;
 use anstyle::{AnsiColor, Style};
 use clap::ColorChoice;
+use ratatui::text::Span;
 
 /// What stands out: the name of the thing.
 pub const STRONG: Style = Style::new().bold();
@@ -138,6 +139,43 @@ pub fn printable(text: &str) -> Cow<'_, str> {
         false => c.to_string(),
     };
     text.chars().map(escaped).collect::<String>().into()
+}
+
+/// Columns that a text takes.
+pub fn columns(text: &str) -> usize {
+    match text.is_ascii() {
+        true => text.len(),
+        false => Span::raw(text).width(),
+    }
+}
+
+/// A text in no more than so many columns: of what has slashes its end, of all else its beginning.
+///
+/// ```
+/// use folio_cli::terminal::shortened;
+/// assert_eq!(shortened("/usr/lib/libc.so", 8, true), "…libc.so");
+/// assert_eq!(shortened("postgres: writer", 8, true), "postgre…");
+/// ```
+pub fn shortened(text: &str, width: usize, unicode: bool) -> String {
+    let text = printable(text);
+    if columns(&text) <= width {
+        return text.into_owned();
+    }
+    let mark = if unicode { "…" } else { "~" };
+    let mut left = width.saturating_sub(1);
+    let mut fits = |letter: &char| {
+        let wide = columns(letter.encode_utf8(&mut [0; 4]));
+        let fits = wide <= left;
+        left = left.saturating_sub(wide);
+        fits
+    };
+    match text.contains('/') {
+        true => {
+            let end: Vec<char> = text.chars().rev().take_while(&mut fits).collect();
+            mark.chars().chain(end.into_iter().rev()).collect()
+        }
+        false => text.chars().take_while(&mut fits).chain(mark.chars()).collect(),
+    }
 }
 
 /// Whether a character acts on others: controls, ends of lines and paragraphs, and the marks of bidirectional

@@ -320,6 +320,8 @@ fn off_a_terminal_the_table_is_plain_and_adds_up() {
     assert_eq!(lines.len(), 4, "{lines:?}");
     assert!(lines[0].starts_with("pages") && lines[0].ends_with("path"), "{lines:?}");
     assert!(lines[2].ends_with(r"b\nc") && lines[3].ends_with("total"), "{lines:?}");
+    let directory = run(&["cache", files.path(".").to_str().unwrap()]);
+    assert!(directory.text().contains("files  path") && directory.text().contains("    2  /"));
     assert!(Path::new(&a).exists());
 }
 

@@ -193,15 +193,19 @@ fn every_process_is_listed_the_dearest_first() {
 }
 
 #[test]
-fn no_row_is_wider_than_the_terminal_is_said_to_be_but_for_names() {
-    let subject = Subject::start("quiet", "");
+fn no_line_is_wider_than_the_terminal_is_said_to_be_and_names_are_shortened_for_it() {
+    let files = Files::new();
+    let path = files.file(&format!("{}.end", "long".repeat(30)), &noise(8192));
+    let subject = Subject::start("file", &path);
     for arguments in [&["ps"][..], &["ps", &subject.pid()], &["ps", &subject.pid(), "--each"]] {
-        for width in [60, 80, 120] {
+        for width in [40, 60, 80, 120] {
             let ran = Ran::of(folio(arguments).env("COLUMNS", width.to_string()));
-            let titles = ran.text().lines().find(|line| line.contains("resident")).unwrap();
-            assert!(titles.chars().count() <= width, "{}", ran.text());
+            assert!(ran.text().contains("resident"), "{ran:?}");
+            assert!(ran.text().lines().all(|line| line.chars().count() <= width), "{}", ran.text());
+            assert_eq!(arguments.len() > 1, ran.text().contains("long.end\n"), "{}", ran.text());
         }
     }
+    assert!(run(&["ps", &subject.pid()]).text().contains(&path), "a pipe takes all");
 }
 
 #[test]

@@ -109,6 +109,30 @@ fn a_terminal_shows_which_pages_of_a_file_are_in_the_page_cache() {
     }
 }
 
+#[test]
+fn a_table_of_files_is_as_wide_as_the_terminal_and_keeps_the_ends_of_paths() {
+    let files = Files::new();
+    let path = files.file(&format!("{}.end", "long".repeat(30)), &noise(64 << 12));
+    for columns in [40, 60, 80] {
+        let mut cache = folio(&["cache", "--each", "--color=never", &path]);
+        let (text, code) = on_terminal(&mut cache, columns);
+        let widest = text.lines().map(|line| line.chars().count()).max();
+        assert!(code == 0 && widest <= Some(columns.into()), "{columns}: {text}");
+        assert!(text.contains("…") && text.contains("long.end"), "{columns}: {text}");
+    }
+    assert!(off_terminal(&mut folio(&["cache", &path])).contains(&path));
+}
+
+#[test]
+fn a_plain_table_of_processes_is_as_wide_as_the_terminal() {
+    for columns in [40, 60, 80] {
+        let mut top = folio(&["top", "--plain", "-n", "1", "--rows", "3", "--color=never"]);
+        let (text, code) = on_terminal(&mut top, columns);
+        let widest = text.lines().map(|line| line.chars().count()).max();
+        assert!(code == 0 && widest <= Some(columns.into()), "{columns}: {text}");
+    }
+}
+
 /// Writes to a pipe that nobody reads for a while, then reads it all.
 fn slowly(command: &mut Command) -> usize {
     let mut child = command.stdout(Stdio::piped()).spawn().unwrap();

@@ -144,7 +144,7 @@ fn write(
                 if arguments.watch.is_some() && io::stdout().is_terminal() {
                     write!(out, "{CLEAR}")?;
                 }
-                table::write(&mut out, &report, Page::of_terminal())?;
+                table::write(&mut out, &report, Page::of_tables())?;
             }
         }
         out.flush()

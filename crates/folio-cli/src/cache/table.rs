@@ -1,6 +1,7 @@
 //! The report for people: a table, and what was done.
 //!
-//! Quiet: columns that would say 0 in every row are left out.
+//! Quiet: columns that would say 0 in every row are left out, and those that matter least where the page is too
+//! narrow.
 
 use std::io::{self, Write};
 
@@ -9,15 +10,14 @@ use anstyle::Style;
 use super::counts::Counts;
 use super::ledger::{Kind, Row};
 use super::report::{Done, Report, page_bytes};
+use crate::columns::{self, Cell, Column};
 use crate::size::{grouped, rounded};
 use crate::strip;
 use crate::table::{Page, wrap};
-use crate::terminal::{self, GOOD, STRONG, WEAK};
+use crate::terminal::{self, GOOD, STRONG};
 
 /// Columns of a strip, at most and at least.
 const STRIP: (usize, usize) = (48, 8);
-/// Columns between two.
-const GAP: usize = 2;
 
 struct Line<'a> {
     name: String,
@@ -26,55 +26,38 @@ struct Line<'a> {
     row: Option<&'a Row>,
 }
 
-/// A column: its title, and what it says of a row, nothing where that is 0.
-type Column = (&'static str, fn(&Counts) -> String);
-
 /// Writes a report.
 ///
 /// # Errors
 /// What the writer fails with.
 pub fn write(out: &mut impl Write, report: &Report, page: Page) -> io::Result<()> {
+    const COLUMNS: [Column; 11] = [
+        Column::number("pages").optional(5),
+        Column::number("in memory"),
+        Column::number("of"),
+        Column::number("part").optional(1),
+        Column::number("dirty").optional(2),
+        Column::number("writeback").optional(6),
+        Column::number("evicted").optional(7),
+        Column::number("recently").optional(8),
+        Column::number("files").optional(4),
+        Column::words("which").optional(3),
+        Column::names("path"),
+    ];
+    const WHICH: usize = 9;
     let lines = lines(report);
-    let columns: Vec<_> = COLUMNS
-        .into_iter()
-        .enumerate()
-        .filter(|(index, (_, cell))| {
-            *index < 4 || lines.iter().any(|line| cell(&line.counts) != "-")
-        })
-        .map(|(_, column)| column)
-        .collect();
-    let width = |(title, cell): &Column| {
-        lines.iter().map(|line| cell(&line.counts).len()).chain([title.len()]).max().unwrap_or(0)
-    };
-    let widths: Vec<usize> = columns.iter().map(width).collect();
-    for ((title, _), width) in columns.iter().zip(&widths) {
-        write!(out, "{WEAK}{title:>width$}{WEAK:#}{:GAP$}", "")?;
-    }
-    let left = widths.iter().map(|width| width + GAP).sum::<usize>();
-    let name = |line: &Line<'_>| GAP * line.depth + line.name.chars().count();
-    let names = lines.iter().filter(|line| line.residency().is_some()).map(name).max();
-    // A strip for files takes what their names leave.
-    let cells =
-        names.map(|names| page.width.saturating_sub(left + GAP + names).clamp(STRIP.1, STRIP.0));
-    if let Some(cells) = cells {
-        write!(out, "{WEAK}{:cells$}{WEAK:#}{:GAP$}", "which", "")?;
-    }
-    writeln!(out, "{WEAK}path{WEAK:#}")?;
-    for line in &lines {
-        for ((_, cell), width) in columns.iter().zip(&widths) {
-            let text = cell(&line.counts);
-            let style = if text == "-" { WEAK } else { Style::new() };
-            write!(out, "{style}{text:>width$}{style:#}{:GAP$}", "")?;
-        }
-        if let Some(cells) = cells {
-            let buckets = line.residency().map(|residency| residency.buckets(cells));
+    let mut rows: Vec<Vec<Cell>> = lines.iter().map(cells).collect();
+    if lines.iter().any(|line| line.residency().is_some()) {
+        // Strips take what the rest leaves.
+        let taken = columns::width(&COLUMNS, &rows);
+        let strip = page.width.saturating_sub(taken).clamp(STRIP.1, STRIP.0);
+        for (row, line) in rows.iter_mut().zip(&lines) {
+            let buckets = line.residency().map(|residency| residency.buckets(strip));
             let strip = strip::text(&buckets.unwrap_or_default(), page.unicode);
-            write!(out, "{GOOD}{strip:cells$}{GOOD:#}{:GAP$}", "")?;
+            row[WHICH] = Cell::styled(strip, GOOD);
         }
-        let style = if line.depth == 0 && line.row.is_some() { STRONG } else { Style::new() };
-        let indent = GAP * line.depth;
-        writeln!(out, "{:indent$}{style}{}{style:#}", "", line.name)?;
     }
+    columns::write(out, &COLUMNS, &rows, page)?;
     match report.special_files {
         0 => {}
         1 => writeln!(out, "\nleft out 1 socket, pipe or device")?,
@@ -89,36 +72,46 @@ impl Line<'_> {
     }
 }
 
-const COLUMNS: [Column; 9] = [
-    ("pages", |counts| grouped(counts.resident_pages)),
-    ("in memory", |counts| size_of(Some(counts.resident_pages))),
-    ("of", |counts| rounded(counts.length_bytes)),
-    ("part", percentage),
-    ("dirty", |counts| size_of(counts.dirty_pages)),
-    ("writeback", |counts| size_of(counts.writeback_pages)),
-    ("evicted", |counts| size_of(counts.evicted_pages)),
-    ("recently", |counts| size_of(counts.recently_evicted_pages)),
-    ("files", |counts| match counts.files {
-        0 | 1 => "-".into(),
-        files => grouped(files),
-    }),
-];
+fn cells(line: &Line<'_>) -> Vec<Cell> {
+    let counts = &line.counts;
+    // What a file counts is itself.
+    let is_file = line.row.is_some_and(|row| row.kind != Kind::Directory);
+    let files = match (is_file, counts.files) {
+        (true, _) | (_, 0) => Cell::nothing(),
+        (false, files) => Cell::new(grouped(files)),
+    };
+    let style = if line.depth == 0 && line.row.is_some() { STRONG } else { Style::new() };
+    let indent = 2 * line.depth;
+    vec![
+        Cell::new(grouped(counts.resident_pages)),
+        size_of(Some(counts.resident_pages)),
+        Cell::new(rounded(counts.length_bytes)),
+        percentage(counts),
+        size_of(counts.dirty_pages),
+        size_of(counts.writeback_pages),
+        size_of(counts.evicted_pages),
+        size_of(counts.recently_evicted_pages),
+        files,
+        Cell::new(""),
+        Cell::styled(format!("{:indent$}{}", "", line.name), style),
+    ]
+}
 
-fn size_of(pages: Option<u64>) -> String {
+fn size_of(pages: Option<u64>) -> Cell {
     match pages {
-        None => "?".into(),
-        Some(0) => "-".into(),
-        Some(pages) => rounded(pages * page_bytes()),
+        None => Cell::new("?"),
+        Some(0) => Cell::nothing(),
+        Some(pages) => Cell::new(rounded(pages * page_bytes())),
     }
 }
 
 /// Rounded down: what is not all is not 100 %.
-fn percentage(counts: &Counts) -> String {
+fn percentage(counts: &Counts) -> Cell {
     match (counts.resident_pages, counts.pages) {
-        (_, 0) | (0, _) => "-".into(),
+        (_, 0) | (0, _) => Cell::nothing(),
         (resident, pages) => match u128::from(resident) * 100 / u128::from(pages) {
-            0 => "<1 %".into(),
-            part => format!("{part} %"),
+            0 => Cell::new("<1 %"),
+            part => Cell::new(format!("{part} %")),
         },
     }
 }

@@ -104,7 +104,7 @@ fn list(mut all: Vec<Overview>, arguments: &Ps, color: ColorChoice) -> io::Resul
             json(&mut out, &all.into_iter().map(ProcessReport::of).collect::<Vec<_>>())?
         }
         PsOutput::Text if all.is_empty() => {}
-        PsOutput::Text => text::list(&mut out, &all, page())?,
+        PsOutput::Text => text::list(&mut out, &all, Page::of_tables())?,
     }
     out.flush()
 }
@@ -175,13 +175,13 @@ fn show(
             Ok(())
         }
         PsOutput::Text => {
-            text::head(out, &snapshot.overview)?;
+            text::head(out, &snapshot.overview, Page::of_tables())?;
             if snapshot.overview.costs.is_none() {
-                return text::refusal(out, &snapshot.overview, page());
+                return text::refusal(out, &snapshot.overview, Page::of_tables());
             }
             // Without strips, where it has ended since.
             let residencies = group::residencies(&groups, process).unwrap_or_default();
-            text::mappings(out, &snapshot, &groups, &residencies, arguments.each, page())
+            text::mappings(out, &snapshot, &groups, &residencies, arguments.each, Page::of_tables())
         }
     }
 }
@@ -212,8 +212,8 @@ fn show_pages(
     match arguments.output {
         PsOutput::Json => reports.push(ProcessReport::of(overview).with_parts(parts)),
         PsOutput::Text => {
-            text::head(out, &overview)?;
-            pagetext::parts(out, at, &parts, arguments.frames, page())?;
+            text::head(out, &overview, Page::of_tables())?;
+            pagetext::parts(out, at, &parts, arguments.frames, Page::of_tables())?;
         }
     }
     Ok(())
@@ -222,9 +222,4 @@ fn show_pages(
 fn json(out: &mut impl Write, reports: &[ProcessReport]) -> io::Result<()> {
     serde_json::to_writer_pretty(&mut *out, reports)?;
     writeln!(out)
-}
-
-/// As wide as the terminal; a pipe takes all.
-fn page() -> Page {
-    Page { width: terminal::known_width().unwrap_or(usize::MAX / 2), ..Page::of_terminal() }
 }

@@ -101,7 +101,7 @@ fn runs(out: &mut impl Write, runs: &[Run], page: Page) -> io::Result<()> {
         Column::words("shared with").optional(1),
     ];
     let rows: Vec<Vec<Cell>> = runs.iter().map(cells).collect();
-    columns::write(out, &COLUMNS, &rows, page.width)
+    columns::write(out, &COLUMNS, &rows, page)
 }
 
 fn cells(run: &Run) -> Vec<Cell> {

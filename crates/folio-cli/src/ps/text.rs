@@ -13,7 +13,7 @@ use crate::ps::snapshot::Snapshot;
 use crate::size::{grouped, rounded};
 use crate::strip;
 use crate::table::{Page, row, wrap};
-use crate::terminal::{BAD, GOOD, STRONG, WEAK, printable};
+use crate::terminal::{self, BAD, GOOD, STRONG, WEAK, printable};
 
 /// Writes a row for each process, and their total.
 ///
@@ -32,7 +32,7 @@ pub fn list(out: &mut impl Write, all: &[Overview], page: Page) -> io::Result<()
         Column::number("mappings").optional(5),
         Column::number("minor").optional(7),
         Column::number("major").optional(4),
-        Column::words("name"),
+        Column::names("name"),
     ];
     let mut rows: Vec<_> = all.iter().map(process_cells).collect();
     if all.len() > 1 {
@@ -44,7 +44,7 @@ pub fn list(out: &mut impl Write, all: &[Overview], page: Page) -> io::Result<()
         cells.push(Cell::styled(format!("{} processes", grouped(all.len() as u64)), WEAK));
         rows.push(cells);
     }
-    columns::write(out, &COLUMNS, &rows, page.width)?;
+    columns::write(out, &COLUMNS, &rows, page)?;
     let refused = all.iter().filter(|overview| overview.state == State::Refused).count();
     if refused > 0 {
         let (whose, way_out) = match rustix::process::geteuid().is_root() {
@@ -112,11 +112,16 @@ fn count_cell(count: u64) -> Cell {
 ///
 /// # Errors
 /// What the writer fails with.
-pub fn head(out: &mut impl Write, overview: &Overview) -> io::Result<()> {
+pub fn head(out: &mut impl Write, overview: &Overview, page: Page) -> io::Result<()> {
     let name = printable(overview.program());
-    let executable = overview.executable.as_deref().map(printable).unwrap_or_default();
-    let line = format!("{STRONG}{name}{STRONG:#}  {}  {executable}", overview.pid);
-    writeln!(out, "{}", line.trim_end())
+    let start = format!("{name}  {}", overview.pid);
+    let rest = start.strip_prefix(&*name).unwrap_or_default();
+    write!(out, "{STRONG}{name}{STRONG:#}{rest}")?;
+    if let Some(executable) = &overview.executable {
+        let room = page.width.saturating_sub(terminal::columns(&start) + 2);
+        write!(out, "  {}", terminal::shortened(executable, room, page.unicode))?;
+    }
+    writeln!(out)
 }
 
 /// Writes what is known of a process that could not be read.
@@ -160,9 +165,9 @@ pub fn mappings(
         Column::number("swap").optional(1),
         Column::number("huge").optional(1),
         Column::number("mappings").optional(6),
-        Column::words("access"),
+        Column::words("access").optional(2),
         Column::words("residency").optional(7),
-        Column::words("backing"),
+        Column::names("backing"),
     ];
     const CELLS: usize = 12;
     let mut rows = Vec::new();
@@ -199,7 +204,7 @@ pub fn mappings(
     let costs = snapshot.overview.costs.unwrap_or_default();
     rows.push(total("total", &costs, snapshot.mappings.len()));
     writeln!(out)?;
-    columns::write(out, &COLUMNS, &rows, page.width)?;
+    columns::write(out, &COLUMNS, &rows, page)?;
     writeln!(out)?;
     let overview = &snapshot.overview;
     let mapped =

@@ -1,21 +1,18 @@
 //! A pen: it writes into the parts of a picture, and never beside them.
 //!
 //! ```
-//! use folio_cli::top::pen::{self, Pen};
+//! use folio_cli::top::pen::Pen;
 //! use ratatui::{buffer::Buffer, layout::Rect, style::Style};
 //! let mut buffer = Buffer::empty(Rect::new(0, 0, 6, 1));
 //! let mut pen = Pen::new(&mut buffer, Rect::new(1, 0, 4, 1));
 //! pen.write(0, 0, 9, "longer than that", Style::new());
 //! pen.write(0, 7, 9, "elsewhere", Style::new());
 //! assert_eq!(buffer, Buffer::with_lines([" long "]));
-//! assert_eq!(pen::shortened("/usr/lib/libc.so", 8, true), "…libc.so");
-//! assert_eq!(pen::shortened("postgres: writer", 8, true), "postgre…");
 //! ```
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
-use ratatui::text::Span;
 
 use crate::terminal;
 
@@ -70,28 +67,5 @@ impl<'a> Pen<'a> {
 
 /// Columns that a text takes.
 pub fn columns(text: &str) -> u16 {
-    u16::try_from(Span::raw(text).width()).unwrap_or(u16::MAX)
-}
-
-/// A text in no more than so many columns: of a path its end, of all else its beginning.
-pub fn shortened(text: &str, width: u16, unicode: bool) -> String {
-    let text = terminal::printable(text);
-    if columns(&text) <= width {
-        return text.into_owned();
-    }
-    let mark = if unicode { "…" } else { "~" };
-    let mut left = usize::from(width.saturating_sub(1));
-    let mut fits = |letter: &char| {
-        let wide = usize::from(columns(letter.encode_utf8(&mut [0; 4])));
-        let fits = wide <= left;
-        left = left.saturating_sub(wide);
-        fits
-    };
-    match text.starts_with('/') {
-        true => {
-            let end: Vec<char> = text.chars().rev().take_while(&mut fits).collect();
-            mark.chars().chain(end.into_iter().rev()).collect()
-        }
-        false => text.chars().take_while(&mut fits).chain(mark.chars()).collect(),
-    }
+    u16::try_from(terminal::columns(text)).unwrap_or(u16::MAX)
 }

@@ -5,16 +5,16 @@
 use std::io::{self, Write};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use anstyle::Style;
 use clap::ColorChoice;
 use serde::Serialize;
 use signal_hook::consts::SIGINT;
 
+use crate::columns::{self, Cell, Column};
 use crate::failure::Failure;
 use crate::ps::figures::Figures;
-use crate::shm::columns::Columns;
 use crate::signals::arrivals;
 use crate::size::rounded;
+use crate::table::{Page, wrap};
 use crate::terminal::{self, STRONG};
 use crate::top::arguments::{Top, TopOutput};
 use crate::top::head::processes;
@@ -23,21 +23,6 @@ use crate::top::sampler::{Focus, Sampler};
 use crate::top::snapshot::{Row, Snapshot};
 use crate::top::sort::Sort;
 use crate::waiting::{Waited, wait_until};
-
-const TITLES: [&str; 10] = [
-    "pid",
-    "resident",
-    "proportional",
-    "private",
-    "shared",
-    "swapped",
-    "growth/s",
-    "minor/s",
-    "major/s",
-    "name",
-];
-const NUMBERS: [usize; 9] = [0, 1, 2, 3, 4, 5, 6, 7, 8];
-const NAME: usize = 9;
 
 /// A process at a tick, for programs.
 #[derive(Debug, Serialize)]
@@ -114,42 +99,51 @@ fn table(out: &mut impl Write, snapshot: &Snapshot, rows: usize, is_next: bool) 
     }
     let machine = snapshot.machine;
     let used = machine.memory_bytes.saturating_sub(machine.available_bytes);
-    writeln!(
-        out,
+    let page = Page::of_tables();
+    let text = format!(
         "{}, memory {} of {}, faults {} minor {} major per second",
         processes(snapshot.processes.len()),
         rounded(used),
         rounded(machine.memory_bytes),
         rate(snapshot.total.minor_per_second),
         rate(snapshot.total.major_per_second),
-    )?;
+    );
+    wrap(&text, page.width).iter().try_for_each(|line| writeln!(out, "{line}"))?;
+    const COLUMNS: [Column; 10] = [
+        Column::number("pid"),
+        Column::number("resident"),
+        Column::number("proportional").steady(2),
+        Column::number("private").steady(4),
+        Column::number("shared").steady(5),
+        Column::number("swapped").steady(6),
+        Column::number("growth/s").steady(3),
+        Column::number("minor/s").steady(1),
+        Column::number("major/s").steady(1),
+        Column::names("name"),
+    ];
     let cells: Vec<_> = snapshot.processes.iter().take(rows).map(cells).collect();
-    let columns = Columns::of(TITLES, &NUMBERS, &cells);
-    columns.head(out)?;
-    for row in &cells {
-        columns.row(out, row, |column| if column == NAME { STRONG } else { Style::new() })?;
-    }
-    Ok(())
+    columns::write(out, &COLUMNS, &cells, page)
 }
 
-fn cells(row: &Row) -> [String; 10] {
-    let costs =
-        |of: fn(&Figures) -> usize| row.costs.as_ref().map_or("?".into(), |it| bytes(of(it)));
+fn cells(row: &Row) -> Vec<Cell> {
+    let costs = |of: fn(&Figures) -> usize| {
+        Cell::new(row.costs.as_ref().map_or("?".into(), |it| bytes(of(it))))
+    };
     let name = match row.has_ended {
         true => format!("has ended: {}", row.name),
         false => row.name.clone(),
     };
-    [
-        row.id.pid.to_string(),
-        bytes(row.resident_bytes),
+    vec![
+        Cell::new(row.id.pid.to_string()),
+        Cell::new(bytes(row.resident_bytes)),
         costs(|costs| costs.proportional_bytes),
         costs(Figures::private_bytes),
         costs(Figures::shared_bytes),
-        bytes(row.swapped_bytes),
-        growth(row.activity.growth_per_second),
-        rate(row.activity.minor_per_second),
-        rate(row.activity.major_per_second),
-        terminal::printable(&name).into_owned(),
+        Cell::new(bytes(row.swapped_bytes)),
+        Cell::new(growth(row.activity.growth_per_second)),
+        Cell::new(rate(row.activity.minor_per_second)),
+        Cell::new(rate(row.activity.major_per_second)),
+        Cell::styled(terminal::printable(&name), STRONG),
     ]
 }
 

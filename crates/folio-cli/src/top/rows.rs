@@ -12,9 +12,10 @@
 use ratatui::style::{Modifier, Style};
 
 use crate::size::{grouped, rounded};
+use crate::terminal;
 use crate::top::columns::{self, Column, Columns, LineColumn, ProcessColumn};
 use crate::top::list;
-use crate::top::pen::{self, Pen};
+use crate::top::pen::Pen;
 use crate::top::snapshot::{Line, Row, Snapshot};
 use crate::top::state::{Level, Look, State};
 
@@ -178,7 +179,7 @@ fn of_process(row: &Row, placed: columns::Placed<ProcessColumn>, look: Look) -> 
         C::Major => rate(row.activity.major_per_second),
         C::Faults => row.activity.minor.bars(placed.width.into(), look.unicode),
         C::Name if row.has_ended => format!("has ended: {}", row.name),
-        C::Name => pen::shortened(&row.name, placed.width, look.unicode),
+        C::Name => terminal::shortened(&row.name, placed.width.into(), look.unicode),
     };
     let style = match placed.column {
         _ if row.has_ended => look.weak(),
@@ -204,7 +205,7 @@ fn of_line(line: &Line, placed: columns::Placed<LineColumn>, look: Look) -> (Str
         C::Dirty => bytes(figures.dirty_bytes()),
         C::Huge => bytes(figures.huge_bytes()),
         C::Swapped => bytes(figures.swapped_bytes),
-        C::Name => pen::shortened(&line.name, placed.width, look.unicode),
+        C::Name => terminal::shortened(&line.name, placed.width.into(), look.unicode),
     };
     let style = match placed.column {
         _ if text == "-" => look.weak(),
