@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, ValueEnum, ValueHint};
+use clap::{ArgGroup, Args, ValueEnum, ValueHint};
 
 use crate::shm::arguments::parse_interval;
 
@@ -42,13 +42,15 @@ pub enum FaultsOutput {
 
 /// `folio faults`.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
+#[command(group = ArgGroup::new("watched").required(true))]
 pub struct Faults {
     /// Watch a process that runs, until it ends, --for is over, or Ctrl-C
-    #[arg(short, long, value_name = "PID", conflicts_with = "command")]
-    #[arg(value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(short, long, value_name = "PID", group = "watched", value_parser = parse_pid)]
     pub pid: Option<u32>,
 
-    /// Watch no longer than this, such as 500ms, 10s or 2m
+    /// With --pid, watch no longer than this, such as 500ms, 10s or 2m
+    ///
+    /// For a COMMAND there is timeout(1): folio faults -- timeout 10s COMMAND.
     #[arg(long = "for", value_name = "TIME", value_parser = parse_interval)]
     #[arg(requires = "pid", conflicts_with = "command")]
     pub duration: Option<Duration>,
@@ -87,9 +89,14 @@ pub struct Faults {
     pub output: FaultsOutput,
 
     /// A program, and its arguments
-    #[arg(required_unless_present = "pid", trailing_var_arg = true, value_name = "COMMAND")]
+    #[arg(group = "watched", trailing_var_arg = true, value_name = "COMMAND")]
     #[arg(value_hint = ValueHint::CommandWithArguments)]
     pub command: Vec<OsString>,
+}
+
+fn parse_pid(text: &str) -> Result<u32, &'static str> {
+    let pid = text.parse().ok().filter(|&pid| pid > 0);
+    pid.ok_or("a process is named by its number here: folio ps --list NAME shows it")
 }
 
 #[cfg(test)]
@@ -118,6 +125,8 @@ mod tests {
             "",
             "--pid 1 ls",
             "--pid 0",
+            "--pid name",
+            "--for 1s",
             "--for 1s ls",
             "--pid 1 --for 0s",
             "--pid 1 --for 1y",

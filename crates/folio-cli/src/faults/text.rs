@@ -1,5 +1,6 @@
 //! The report for people: which files made the program wait, what would help, what is missing.
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 
 use anstyle::Style;
@@ -20,8 +21,9 @@ const NAME: usize = 4;
 const TOUCHED: usize = 5;
 /// Characters of a name in a line of text.
 const NAME_WIDTH: usize = 40;
-/// Columns of the numbers of a line.
-const FIGURES_WIDTH: usize = 38;
+/// Columns of a name, and of a function, which have some anyway.
+const LEAST_NAME: usize = 18;
+const LEAST_FUNCTION: usize = 8;
 const HEAT_FILES: usize = 4;
 const HEAT_ROWS: usize = 12;
 /// Page faults of a file, of which fewer are no pattern.
@@ -71,7 +73,7 @@ pub(crate) fn write(
 /// What was watched, and its page faults in a line.
 pub(crate) fn head(report: &Report) -> (String, String) {
     let name = match (&report.command, report.process) {
-        (Some(command), _) => command.join(" "),
+        (Some(command), _) => command.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" "),
         (None, Some(process)) => match report.processes.iter().find(|one| one.process == process) {
             Some(one) => format!("{} (process {process})", one.name),
             None => format!("process {process}"),
@@ -89,9 +91,10 @@ pub(crate) fn head(report: &Report) -> (String, String) {
             let major = match total.major_faults {
                 0 => String::new(),
                 count => format!(
-                    ", {} of it for {} major ones",
+                    ", {} of it for {} major {}",
                     time(total.major_stall_nanoseconds as f64),
-                    grouped(count)
+                    grouped(count),
+                    if count == 1 { "one" } else { "ones" }
                 ),
             };
             format!("{elapsed}, {} {faults}, which stalled it for {stall}{major}", grouped(count))
@@ -112,7 +115,6 @@ pub(crate) fn heated(report: &Report) -> impl Iterator<Item = &OfBacking> {
 
 fn table(out: &mut impl Write, report: &Report, most: usize, page: Page) -> io::Result<()> {
     let count = |count: u64| if count == 0 { "-".to_owned() } else { grouped(count) };
-    let width = (page.width.saturating_sub(FIGURES_WIDTH) / 2).max(18);
     let mut rows: Vec<[String; 6]> = Vec::new();
     let all = || report.backings.iter().filter(|backing| backing.counts.faults() > 0);
     for backing in all().take(most) {
@@ -122,9 +124,17 @@ fn table(out: &mut impl Write, report: &Report, most: usize, page: Page) -> io::
             count(counts.major_faults),
             count(counts.minor_faults),
             count(counts.signalled_faults),
-            short(&terminal::printable(&backing.name), width),
-            backing.functions.first().map(|one| function(one, width)).unwrap_or_default(),
+            terminal::printable(&backing.name).into_owned(),
+            String::new(),
         ]);
+    }
+    // Half of what the figures leave is for names; all of it, where that is too little for anything else.
+    let room = page.width.saturating_sub(taken(&rows, NAME));
+    let name_width = (room / 2).max(LEAST_NAME).min(room.max(LEAST_FUNCTION));
+    rows.iter_mut().for_each(|row| row[NAME] = short(&row[NAME], name_width));
+    let room = page.width.saturating_sub(taken(&rows, TOUCHED));
+    for (row, backing) in rows.iter_mut().zip(&report.backings) {
+        row[TOUCHED] = backing.functions.first().map(|one| function(one, room)).unwrap_or_default();
     }
     let mut columns = Columns::of(TITLES, &NUMBERS, &rows);
     columns.limit(page.width);
@@ -146,12 +156,38 @@ fn table(out: &mut impl Write, report: &Report, most: usize, page: Page) -> io::
     Ok(())
 }
 
-/// A function and who called it.
-fn function(function: &OfFunction, width: usize) -> String {
-    let OfFunction { function, caller, .. } = function;
-    let caller = caller.as_ref().map(|caller| format!(" < {caller}")).unwrap_or_default();
-    // A caller that there is no room for is cut off with the line.
-    format!("{}{}", short(&terminal::printable(function), width), terminal::printable(&caller))
+/// Columns of a line that those before this one take.
+fn taken(rows: &[[String; 6]], column: usize) -> usize {
+    let wide = |column: usize| {
+        let cells = rows.iter().map(|row| row[column].chars().count());
+        cells.chain([TITLES[column].len()]).max().unwrap_or(0)
+    };
+    (0..column).map(|column| wide(column) + 2).sum()
+}
+
+/// A function in at most so many columns, and, if there is room for some of it, who called it.
+fn function(function: &OfFunction, room: usize) -> String {
+    const BETWEEN: &str = " < ";
+    if room < LEAST_FUNCTION {
+        return String::new();
+    }
+    let name = short(&terminal::printable(&function.function), room);
+    let rest = room.saturating_sub(name.chars().count() + BETWEEN.len());
+    match &function.caller {
+        Some(caller) if rest >= LEAST_FUNCTION.min(caller.chars().count()) => {
+            format!("{name}{BETWEEN}{}", short(&terminal::printable(caller), rest))
+        }
+        _ => name,
+    }
+}
+
+/// A word as one types it in a shell.
+fn quoted(word: &str) -> Cow<'_, str> {
+    let is_plain = |c: char| c.is_alphanumeric() || "-_./=:,@%+".contains(c);
+    match !word.is_empty() && word.chars().all(is_plain) {
+        true => word.into(),
+        false => format!("'{}'", word.replace('\'', r"'\''")).into(),
+    }
 }
 
 /// The end of a text, which says most of a path and of a function.
@@ -272,6 +308,25 @@ mod tests {
     fn a_long_name_keeps_its_end() {
         assert_eq!(short("/usr/lib/libc.so", 40), "/usr/lib/libc.so");
         assert_eq!(short("/usr/lib/libc.so", 10), "...libc.so");
+    }
+
+    #[test]
+    fn a_caller_is_named_where_there_is_room_for_some_of_it() {
+        let one = OfFunction {
+            function: "decode".into(),
+            caller: Some("/usr/lib/libc.so+0x1234".into()),
+            counts: Default::default(),
+        };
+        assert_eq!(function(&one, 40), "decode < /usr/lib/libc.so+0x1234");
+        assert_eq!(function(&one, 20), "decode < ...o+0x1234");
+        assert_eq!(function(&one, 16), "decode");
+        assert_eq!(function(&one, 5), "");
+    }
+
+    #[test]
+    fn words_that_a_shell_would_part_are_quoted() {
+        let words = ["ls", "-l", "a b", "it's", "", "x=$1"].map(quoted);
+        assert_eq!(words, ["ls", "-l", "'a b'", r"'it'\''s'", "''", "'x=$1'"]);
     }
 
     #[test]
