@@ -184,6 +184,8 @@ fn what_cannot_be_looked_at_has_a_line_each_and_the_rest_is_counted() {
     let ran = run(&["cache", &missing]);
     assert_eq!((ran.code, ran.text()), (1, ""));
     assert!(ran.line().contains(&missing));
+    let number = Ran::of(folio(&["cache", "--tree", "1"]).current_dir(files.path("t")));
+    assert!(number.line().contains("put an option's number behind = (--tree=1)"), "{number:?}");
 
     if is_root() {
         return common::skip("root reads everything");

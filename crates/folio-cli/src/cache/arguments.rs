@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum, ValueHint};
 
+use crate::shm::arguments::parse_interval;
 use crate::size;
 
 /// What stands below the options in its help.
@@ -137,7 +138,8 @@ fn parse_count(text: &str) -> Result<usize, String> {
 
 fn parse_seconds(text: &str) -> Result<Duration, String> {
     let seconds = text.parse().ok().filter(|seconds| (0.01..=1e6).contains(seconds));
-    seconds.map(Duration::from_secs_f64).ok_or("a number of seconds, such as 1 or 0.5".into())
+    let time = seconds.map(Duration::from_secs_f64).or_else(|| parse_interval(text).ok());
+    time.ok_or("a number of seconds, such as 1 or 0.5, or a time, such as 500ms".into())
 }
 
 #[cfg(test)]
@@ -171,7 +173,10 @@ mod tests {
         assert_eq!(cache("--tree=2 f").unwrap().tree, Some(2));
         assert_eq!(cache("--each f").unwrap().each, Some(usize::MAX));
         assert_eq!(cache("--watch f").unwrap().watch, Some(Duration::from_secs(1)));
-        assert_eq!(cache("--watch=0.5 f").unwrap().watch, Some(Duration::from_millis(500)));
+        for time in ["0.5", "500ms"] {
+            let cache = cache(&format!("--watch={time} f")).unwrap();
+            assert_eq!(cache.watch, Some(Duration::from_millis(500)));
+        }
     }
 
     #[test]

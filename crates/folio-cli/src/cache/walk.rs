@@ -143,6 +143,13 @@ impl Walk<'_> {
         };
         for path in paths {
             match statat(CWD, path, AtFlags::empty()) {
+                Err(Errno::NOENT) if is_number(path) => self.omissions.add(
+                    path,
+                    &format!(
+                        "{}, or put an option's number behind = (--tree=1)",
+                        reason(Errno::NOENT)
+                    ),
+                ),
                 Err(errno) => self.omissions.add(path, &reason(errno)),
                 Ok(stat) => match FileType::from_raw_mode(stat.st_mode) {
                     FileType::Directory => walker.tree(path, stat.st_dev),
@@ -389,6 +396,13 @@ impl Walker<'_> {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Whether it is rather the value of an option than a path.
+fn is_number(path: &Path) -> bool {
+    let text = path.as_os_str().as_bytes();
+    text.first().is_some_and(u8::is_ascii_digit)
+        && text.iter().all(|byte| byte.is_ascii_digit() || *byte == b'.')
 }
 
 /// Why something cannot be opened, and the way out.
