@@ -200,10 +200,17 @@ fn a_mapping_shows_its_pages_and_what_moves() {
 fn keys_are_explained_in_any_width() {
     let help = press(state(70, 20, LOOK), &[Key::Letter('?')]);
     shows(&help, "help");
+    assert_eq!(press(help.clone(), &[Key::Down]).help, None, "all of it is seen");
     let narrow = picture(&snapshot(), &press(state(20, 60, LOOK), &[Key::Help]));
     assert!(narrow.iter().all(|line| line.chars().count() <= 20), "{narrow:?}");
     assert!(narrow.iter().any(|line| line == "Enter"));
-    assert!(!press(help, &[Key::Letter('x')]).is_helping);
+    assert_eq!(press(help, &[Key::Letter('x')]).help, None);
+    let first = press(state(40, 12, LOOK), &[Key::Help]);
+    let of = |state: &State| picture(&snapshot(), state).join("\n");
+    assert!(of(&first).contains("Up Down") && !of(&first).contains("not ours to read"));
+    let last = press(first, &[Key::PageDown; 9]);
+    assert!(!of(&last).contains("Up Down") && of(&last).contains("not ours to read"));
+    assert!(of(&press(last, &[Key::PageUp; 9])).contains("Up Down"));
 }
 
 fn names(state: &State) -> Vec<String> {

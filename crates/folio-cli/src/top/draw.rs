@@ -27,9 +27,9 @@ pub fn draw(frame: &mut Frame<'_>, snapshot: &Snapshot, state: &State) {
         }
     }
     foot(&mut Pen::new(buffer, layout.foot), state);
-    if state.is_helping {
+    if let Some(first) = state.help {
         let area = *buffer.area();
-        help::draw(&mut Pen::new(buffer, area), state);
+        help::draw(&mut Pen::new(buffer, area), state, first);
     }
 }
 

@@ -1,6 +1,5 @@
 //! The keys, explained.
 
-use ratatui::layout::Rect;
 use ratatui::style::Style;
 
 use crate::top::pen::Pen;
@@ -27,24 +26,49 @@ pub const KEYS: [(&str, &str); 17] = [
     ("?", "not read yet, or not ours to read"),
 ];
 
-/// Draws them over all else.
-pub fn draw(pen: &mut Pen<'_>, state: &State) {
+/// Draws them over all else, from one of their lines on.
+pub fn draw(pen: &mut Pen<'_>, state: &State, first: u16) {
     let area = pen.area();
     let blank = " ".repeat(area.width.into());
     for y in 0..area.height {
         pen.write(0, y, u16::MAX, &blank, Style::reset());
     }
-    // Where it is narrow, a meaning is below its key.
-    let is_narrow = area.width < 50;
-    let mut y = 0;
-    for (key, meaning) in KEYS {
-        pen.write(0, y, u16::MAX, key, state.look.strong());
-        let (x, line) = if is_narrow { (2, y + 1) } else { (14, y) };
-        let rest = Rect { x, y: line, width: area.width.saturating_sub(x), height: 0 };
-        let lines = crate::table::wrap(meaning, rest.width.max(10).into());
-        for (line, text) in (rest.y..).zip(&lines) {
-            pen.write(rest.x, line, u16::MAX, text, Style::new());
-        }
-        y = line.saturating_add((lines.len() as u16).max(u16::from(!is_narrow)));
+    let first = first.min(most(area.width, area.height));
+    for (y, line) in (0..area.height).zip(lines(area.width).iter().skip(first.into())) {
+        pen.write(0, y, u16::MAX, line.key, state.look.strong());
+        pen.write(line.x, y, u16::MAX, &line.meaning, Style::new());
     }
+}
+
+/// How far it can be moved, where so many columns and lines are too few for it.
+pub fn most(columns: u16, lines: u16) -> u16 {
+    u16::try_from(self::lines(columns).len()).unwrap_or(u16::MAX).saturating_sub(lines)
+}
+
+/// A key, and a line of its meaning, or one of them.
+struct HelpLine {
+    key: &'static str,
+    x: u16,
+    meaning: String,
+}
+
+fn lines(width: u16) -> Vec<HelpLine> {
+    // Where it is narrow, a meaning is below its key.
+    let is_narrow = width < 50;
+    let x = if is_narrow { 2 } else { 14 };
+    let mut lines = Vec::new();
+    for (key, meaning) in KEYS {
+        let mut key = key;
+        if is_narrow {
+            lines.push(HelpLine { key, x, meaning: String::new() });
+            key = "";
+        }
+        for meaning in crate::table::wrap(meaning, width.saturating_sub(x).max(10).into()) {
+            if !is_narrow || !meaning.is_empty() {
+                lines.push(HelpLine { key, x, meaning });
+                key = "";
+            }
+        }
+    }
+    lines
 }

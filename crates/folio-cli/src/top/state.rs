@@ -16,6 +16,7 @@ use std::ops::Range;
 use crate::top::arguments::ProcessSort;
 use crate::top::columns::{self, LineColumn, ProcessColumn};
 use crate::top::event::{Event, Key};
+use crate::top::help;
 use crate::top::layout::Layout;
 use crate::top::list;
 use crate::top::sampler::Focus;
@@ -110,8 +111,8 @@ pub struct State {
     pub sought: String,
     /// What is being typed.
     pub prompt: Option<Prompt>,
-    /// The keys are explained.
-    pub is_helping: bool,
+    /// The keys are explained, from this line on.
+    pub help: Option<u16>,
     /// The picture stands still.
     pub is_paused: bool,
     /// The command is to stop until it is continued.
@@ -138,7 +139,7 @@ impl State {
             filters: Default::default(),
             sought: String::new(),
             prompt: None,
-            is_helping: false,
+            help: None,
             is_paused: false,
             suspends: false,
             ends: false,
@@ -199,12 +200,19 @@ pub fn update(mut state: State, event: Event, snapshot: &Snapshot) -> State {
     match event {
         Event::Resize(columns, lines) => state.size = (columns, lines),
         Event::Sampled => {}
-        Event::Wheel(lines) if !state.is_helping => state.step(lines.into(), snapshot),
-        Event::Click(column, line) if !state.is_helping => state.click(column, line, snapshot),
-        Event::Wheel(_) | Event::Click(..) => state.is_helping = false,
+        Event::Wheel(lines) if state.help.is_none() => state.step(lines.into(), snapshot),
+        Event::Click(column, line) if state.help.is_none() => state.click(column, line, snapshot),
+        Event::Wheel(lines) => state.turn_help(lines.into()),
+        Event::Click(..) => state.help = None,
         Event::Key(Key::Interrupt) => state.ends = true,
         Event::Key(Key::Suspend) => state.suspends = true,
-        Event::Key(_) if state.is_helping => state.is_helping = false,
+        Event::Key(key) if state.help.is_some() => match (key, state.size.1 as i32) {
+            (Key::Up | Key::Letter('k'), _) => state.turn_help(-1),
+            (Key::Down | Key::Letter('j'), _) => state.turn_help(1),
+            (Key::PageUp, lines) => state.turn_help(-lines),
+            (Key::PageDown | Key::Letter(' '), lines) => state.turn_help(lines),
+            _ => state.help = None,
+        },
         Event::Key(key) => match state.prompt.take() {
             Some(prompt) => state.type_in(prompt, key, snapshot),
             None => state.press(key, snapshot),
@@ -215,6 +223,15 @@ pub fn update(mut state: State, event: Event, snapshot: &Snapshot) -> State {
 }
 
 impl State {
+    /// Moves the explanation by so many lines; it goes where all of it is seen anyway.
+    fn turn_help(&mut self, lines: i32) {
+        let most = help::most(self.size.0, self.size.1);
+        self.help = self.help.filter(|_| most > 0).map(|first| {
+            let first = i32::from(first).saturating_add(lines).clamp(0, most.into());
+            first as u16
+        });
+    }
+
     fn press(&mut self, key: Key, snapshot: &Snapshot) {
         let page = self.layout().rows.height.max(1) as isize;
         match key {
@@ -227,7 +244,7 @@ impl State {
             Key::Enter | Key::Right | Key::Letter('l') => self.open(snapshot),
             Key::Escape | Key::Backspace | Key::Left | Key::Letter('h') => self.back(),
             Key::Letter('q') => self.ends = true,
-            Key::Letter('?') | Key::Help => self.is_helping = true,
+            Key::Letter('?') | Key::Help => self.help = Some(0),
             Key::Letter(' ' | 'p') => self.is_paused = !self.is_paused,
             Key::Letter('/') if self.level < Level::Mapping => {
                 self.prompt = Some(Prompt::Search(String::new()));
