@@ -2,7 +2,8 @@
 //!
 //! 1. What has the name already and is no regular file, as a pipe, a device or a link such as
 //!    /dev/stdout, is opened, and written to: it stays what it is.
-//! 2. All else is a [`NewFile`], which takes the place of a file that was there.
+//! 2. `-` is standard output, and what stands there already stays.
+//! 3. All else is a [`NewFile`], which takes the place of a file that was there.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -10,6 +11,7 @@ use std::path::Path;
 
 use crate::failure::{Failure, words};
 use crate::newfile::NewFile;
+use crate::terminal;
 
 /// A file under way.
 #[derive(Debug)]
@@ -23,10 +25,14 @@ pub struct OutFile<'a> {
 enum Target {
     New(NewFile),
     Present(File),
+    Standard(File),
 }
 
 impl Target {
     fn open(path: &Path) -> io::Result<Self> {
+        if path == "-" {
+            return terminal::standard_output_file().map(Self::Standard);
+        }
         if path.symlink_metadata().is_ok_and(|metadata| !metadata.is_file()) {
             let mut options = fs::OpenOptions::new();
             options.write(true).truncate(false).create(is_dangling(path));
@@ -44,6 +50,11 @@ impl Target {
                 }
                 file.write_all(bytes)
             }
+            Self::Standard(mut file) => match file.write_all(bytes) {
+                // Its reader has had enough.
+                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+                written => written,
+            },
         }
     }
 }

@@ -336,6 +336,11 @@ fn maps_drawings_and_call_chains_show_the_file() {
     let end = format!(";touch_pages;touch_page;{} 200", bench.file);
     let mut lines = folded.lines().filter(|line| line.starts_with("faults;"));
     assert!(lines.any(|line| line.contains(";main;") && line.ends_with(&end)), "{folded}");
+
+    let mut output = folio(&["faults", "--folded", "-", "--", "echo", "its own"]);
+    let ran = Ran::of(output.current_dir(bench.files.path(".")));
+    assert!(ran.text().starts_with("its own\necho;"), "{ran:?}");
+    assert!(!bench.files.path("-").exists());
 }
 
 #[test]
