@@ -151,6 +151,7 @@ fn faults_are_those_of_proc_pid_stat() {
 #[test]
 fn mappings_agree_with_pmap() {
     let subject = Subject::start("quiet", "");
+    subject.stop();
     let Ok(pmap) = Command::new("pmap").args(["-X", &subject.pid()]).output() else {
         return skip("pmap (procps)");
     };
@@ -273,7 +274,10 @@ fn as_nobody(arguments: &[&str]) -> Option<Ran> {
     // Where nobody may execute it, whatever the directories above it allow.
     let files = Files::new();
     let copy = files.path("folio");
-    fs::copy(env!("CARGO_BIN_EXE_folio"), &copy).ok()?;
+    // By another process: what is open for writing in this one, a child of another test may have open still,
+    // and such a file is not executed (ETXTBSY).
+    let copied = Command::new("cp").arg(env!("CARGO_BIN_EXE_folio")).arg(&copy).status().ok()?;
+    copied.success().then_some(())?;
     let directory = copy.parent()?;
     fs::set_permissions(directory, std::os::unix::fs::PermissionsExt::from_mode(0o755)).ok()?;
     let mut command = Command::new("setpriv");

@@ -122,13 +122,14 @@ impl Drop for Tmux {
 fn it_starts_opens_a_process_and_a_mapping_and_quits() {
     let Some(tmux) = Tmux::start(100, 30) else { return };
     let mut sleeper = Command::new("sleep").arg("600").spawn().unwrap();
+    let pid = sleeper.id().to_string();
     tmux.start_top();
     tmux.keys(&["f"]);
-    tmux.keys(&["-l", &format!("{} sleep", sleeper.id())]);
+    tmux.keys(&["-l", &format!("{pid} sleep")]);
     tmux.keys(&["Enter"]);
-    let is_alone =
-        |screen: &str| screen.lines().filter(|line| line.ends_with("sleep")).count() == 1;
-    tmux.until_it("one sleep", is_alone);
+    // Its row, and not what was typed.
+    let is_row = |line: &&str| line.trim_start().starts_with(&pid);
+    tmux.until_it("one sleep", |screen| screen.lines().filter(is_row).count() == 1);
     tmux.keys(&["Enter"]);
     tmux.until("[heap]");
     tmux.keys(&["/"]);

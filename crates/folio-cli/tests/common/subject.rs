@@ -34,6 +34,16 @@ impl Subject {
     pub fn pid(&self) -> String {
         self.0.id().to_string()
     }
+
+    /// Stops it: what is ready may still touch a page or two.
+    pub fn stop(&self) {
+        let pid = rustix::process::Pid::from_child(&self.0);
+        rustix::process::kill_process(pid, rustix::process::Signal::STOP).expect("it is there");
+        let stat = format!("/proc/{}/stat", self.pid());
+        while !std::fs::read_to_string(&stat).expect("it is there").contains(") T ") {
+            std::thread::yield_now();
+        }
+    }
 }
 
 impl Drop for Subject {
