@@ -5,6 +5,7 @@ mod common;
 use std::collections::HashMap;
 use std::fs;
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use common::subject::{self, Subject};
 use common::{Files, Ran, folio, is_root, noise, number, run, skip};
@@ -264,6 +265,23 @@ fn a_process_that_ended_is_said_so_and_stops_nothing() {
     let gone = run(&["ps", &pid]);
     assert_eq!((gone.code, gone.text()), (1, ""));
     assert_eq!(gone.line(), format!("no process {pid}: folio ps lists those there are"));
+}
+
+#[test]
+fn a_process_that_ends_between_being_found_and_being_read_is_no_failure_of_a_list() {
+    let is_over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_over.load(Ordering::Relaxed) {
+                Command::new("sleep").arg("0").status().unwrap();
+            }
+        });
+        // One is there always.
+        let _sleeper = Subject(Command::new("sleep").arg("600").spawn().unwrap());
+        let failed = (0..60).map(|_| run(&["ps", "--list", "sleep"])).find(|ran| ran.code != 0);
+        is_over.store(true, Ordering::Relaxed);
+        assert!(failed.is_none(), "{failed:?}");
+    });
 }
 
 /// The command as an ordinary user; `None` where that cannot be.

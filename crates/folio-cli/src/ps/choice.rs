@@ -12,14 +12,19 @@ use crate::ps::group::Group;
 use crate::ps::overview::Overview;
 use crate::ps::wanted::{Wanted, matches_path};
 
-/// The processes that an argument means, by pid: those that there were.
+/// The processes that an argument means, by pid, and what was known of them when they were found: each may have
+/// ended since.
 ///
 /// # Errors
 /// That there is none, and that the argument is no glob.
-pub fn processes(argument: &str) -> Result<Vec<Process>, Failure> {
+pub fn processes(argument: &str) -> Result<Vec<(Process, Status)>, Failure> {
     let wanted = Wanted::parse(argument)?;
     if let Wanted::Pid(pid) = wanted {
-        return Process::of(pid).map(|process| vec![process]).map_err(|error| match error.kind() {
+        let found = Process::of(pid).and_then(|process| {
+            let status = process.status()?;
+            Ok(vec![(process, status)])
+        });
+        return found.map_err(|error| match error.kind() {
             folio_stat::ErrorKind::ProcessGone => wanted.none(),
             _ => error.into(),
         });
@@ -28,9 +33,10 @@ pub fn processes(argument: &str) -> Result<Vec<Process>, Failure> {
         let process = Process::of(pid).ok()?;
         let status = process.status().ok()?;
         let is_called = || wanted.is(pid, process.executable().as_deref(), &status.name);
-        (!status.is_kernel_thread && is_called()).then_some(process)
+        let is_meant = !status.is_kernel_thread && is_called();
+        is_meant.then_some((process, status))
     };
-    let found: Vec<Process> = Process::pids()?.into_iter().filter_map(is_meant).collect();
+    let found: Vec<_> = Process::pids()?.into_iter().filter_map(is_meant).collect();
     match found.is_empty() {
         true => Err(wanted.none()),
         false => Ok(found),

@@ -32,7 +32,7 @@ pub mod wanted;
 use std::io::{self, Write};
 
 use clap::ColorChoice;
-use folio_stat::Process;
+use folio_stat::{Process, Status};
 
 use crate::failure::Failure;
 use crate::table::Page;
@@ -54,7 +54,7 @@ pub fn run(arguments: &Ps, color: ColorChoice) -> Result<(), Failure> {
     } else {
         let processes = chosen(arguments, &mut failures);
         match arguments.list {
-            true => list(overviews(&processes, &mut failures), arguments, color),
+            true => list(overviews(&processes), arguments, color),
             false => show_all(&processes, arguments, color, &mut failures),
         }
     };
@@ -67,14 +67,14 @@ pub fn run(arguments: &Ps, color: ColorChoice) -> Result<(), Failure> {
 }
 
 /// The processes that are meant, each once.
-fn chosen(arguments: &Ps, failures: &mut Vec<Failure>) -> Vec<Process> {
-    let mut chosen: Vec<Process> = Vec::new();
+fn chosen(arguments: &Ps, failures: &mut Vec<Failure>) -> Vec<(Process, Status)> {
+    let mut chosen: Vec<(Process, Status)> = Vec::new();
     for argument in &arguments.processes {
         match choice::processes(argument) {
             Ok(found) => {
-                for process in found {
-                    if !chosen.iter().any(|known| known.pid() == process.pid()) {
-                        chosen.push(process);
+                for (process, status) in found {
+                    if !chosen.iter().any(|(known, _)| known.pid() == process.pid()) {
+                        chosen.push((process, status));
                     }
                 }
             }
@@ -84,15 +84,9 @@ fn chosen(arguments: &Ps, failures: &mut Vec<Failure>) -> Vec<Process> {
     chosen
 }
 
-fn overviews(processes: &[Process], failures: &mut Vec<Failure>) -> Vec<Overview> {
-    let mut overviews = Vec::new();
-    for process in processes {
-        match process.status() {
-            Ok(status) => overviews.push(Overview::of(process, &status)),
-            Err(error) => failures.push(error.into()),
-        }
-    }
-    overviews
+/// A row for each, for one that has ended since, too.
+fn overviews(processes: &[(Process, Status)]) -> Vec<Overview> {
+    processes.iter().map(|(process, status)| Overview::of(process, status)).collect()
 }
 
 /// Writes a row for each.
@@ -111,7 +105,7 @@ fn list(mut all: Vec<Overview>, arguments: &Ps, color: ColorChoice) -> io::Resul
 
 /// Writes each, with what was asked for of it.
 fn show_all(
-    processes: &[Process],
+    processes: &[(Process, Status)],
     arguments: &Ps,
     color: ColorChoice,
     failures: &mut Vec<Failure>,
@@ -119,7 +113,7 @@ fn show_all(
     let mut out = terminal::standard_output(color)?;
     let mut reports = Vec::new();
     let mut parts = 0;
-    for process in processes {
+    for (process, _) in processes {
         let mut part = Vec::new();
         match arguments.at {
             None => show(&mut part, process, arguments, &mut reports, failures)?,
