@@ -345,6 +345,16 @@ fn each_level_is_left_by_the_way_it_was_entered() {
 }
 
 #[test]
+fn what_a_filter_hides_is_not_opened() {
+    let hidden = press(state(80, 24, LOOK), &letters("fno such name"));
+    let hidden = press(hidden, &[Key::Enter, Key::Enter]);
+    assert_eq!((hidden.level, hidden.process), (Level::Processes, None));
+    // It is chosen still when it is seen again.
+    let seen = press(hidden, &[Key::Escape, Key::Enter]);
+    assert_eq!((seen.level, seen.process.map(|id| id.pid)), (Level::Groups, Some(100)));
+}
+
+#[test]
 fn objects_of_one_name_are_groups_for_themselves() {
     let mut snapshot = snapshot();
     let opened = snapshot.opened.as_mut().unwrap();

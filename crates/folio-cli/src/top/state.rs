@@ -370,9 +370,10 @@ impl State {
     }
 
     fn open(&mut self, snapshot: &Snapshot) {
+        let is_shown = |chosen: &Thing| list::things(snapshot, self).iter().any(|it| it.is(chosen));
+        let thing = self.cursor().thing.clone().filter(is_shown);
         // What is opened has to be read first.
         self.is_paused = false;
-        let thing = self.cursor().thing.clone();
         match (self.level, thing) {
             (Level::Processes, Some(Thing::Process(id))) => {
                 if self.process != Some(id) {
