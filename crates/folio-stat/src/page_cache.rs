@@ -14,8 +14,8 @@
 //!
 //! The counts are those of cachestat(2) (Linux 6.5), the residency is that of mincore(2) on a
 //! mapping that is made for the moment and never touched, so asking changes nothing. The range is
-//! gone through in windows of 128 MiB, and a window that cachestat calls empty or full is not
-//! looked at any closer: a sparse file of terabytes takes neither long nor much memory.
+//! gone through in windows of 128 MiB, in holes of more, and a window that cachestat calls empty or
+//! full is not looked at any closer: a sparse file of exabytes takes neither long nor much memory.
 
 use std::io;
 use std::ops::{Bound, RangeBounds};
@@ -103,10 +103,18 @@ impl PageCache {
         ensure_visible(file, size_bytes, page_size_bytes)?;
         let mut sum = Some(CacheStat::default());
         let mut resident = Vec::new();
-        for first in (0..pages).step_by(CHUNK_PAGES as usize) {
-            let count = CHUNK_PAGES.min(pages - first);
+        let (mut first, mut window) = (0, CHUNK_PAGES);
+        while first < pages {
+            let count = window.min(pages - first);
             let offset = offset_bytes + first * page_bytes;
             let stat = sum.map(|_| cachestat(file, offset, count * page_bytes)).transpose()?;
+            let cached = stat.flatten().map(|stat| stat.cache);
+            // The way through a hole has longer and longer steps, and ends in shorter and shorter ones.
+            let is_mixed = cached != Some(0) && cached < Some(count);
+            if is_mixed && count > CHUNK_PAGES {
+                window = count.next_power_of_two() / 2;
+                continue;
+            }
             sum = sum.zip(stat.flatten()).map(|(sum, stat)| CacheStat {
                 cache: sum.cache + stat.cache,
                 dirty: sum.dirty + stat.dirty,
@@ -114,23 +122,24 @@ impl PageCache {
                 evicted: sum.evicted + stat.evicted,
                 recently_evicted: sum.recently_evicted + stat.recently_evicted,
             });
-            match stat.flatten().map(|stat| stat.cache) {
-                Some(0) => continue,
-                Some(cached) if cached >= count => this.residency.insert(first..first + count),
-                _ => {
-                    resident.resize(count as usize, 0);
-                    sys::mincore_of_file(file, offset, &mut resident)
-                        .map_err(|error| failed(&error))?;
-                    let mut page = first;
-                    for run in resident.chunk_by(|a, b| a & 1 == b & 1) {
-                        let end = page + run.len() as u64;
-                        if run[0] & 1 == 1 {
-                            this.residency.insert(page..end);
-                        }
-                        page = end;
+            if cached == Some(0) {
+                window = window.saturating_mul(2);
+            } else if !is_mixed {
+                this.residency.insert(first..first + count);
+            } else {
+                resident.resize(count as usize, 0);
+                sys::mincore_of_file(file, offset, &mut resident)
+                    .map_err(|error| failed(&error))?;
+                let mut page = first;
+                for run in resident.chunk_by(|a, b| a & 1 == b & 1) {
+                    let end = page + run.len() as u64;
+                    if run[0] & 1 == 1 {
+                        this.residency.insert(page..end);
                     }
+                    page = end;
                 }
             }
+            first += count;
         }
         this.resident_pages = this.residency.resident_pages();
         this.dirty_pages = sum.map(|sum| sum.dirty);

@@ -1,7 +1,7 @@
 //! Which pages of a range are in memory: a bitmap that costs little where all or none are.
 //!
 //! Pages are numbered from 0 at the start of the range. Bits are kept in chunks of 32,768 pages;
-//! a chunk with no page or with all of them takes no bitmap, so a sparse terabyte fits in
+//! a chunk with all of them takes no bitmap and one with none nothing, so a sparse exabyte fits in
 //! kilobytes.
 //!
 //! ```
@@ -15,6 +15,7 @@
 //!
 //! Invariants: no bit is set at or past `pages`; `resident` is the number of bits set.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
 
@@ -23,7 +24,6 @@ pub(crate) const CHUNK_PAGES: u64 = 1 << 15;
 
 #[derive(Clone, PartialEq, Eq)]
 enum Chunk {
-    None,
     All,
     /// No longer than the chunk's pages need.
     Some(Box<[u64]>),
@@ -38,14 +38,14 @@ pub struct Residency {
     page_size_bytes: usize,
     pages: u64,
     resident: u64,
-    chunks: Vec<Chunk>,
+    /// Those with resident pages, by their numbers.
+    chunks: BTreeMap<u64, Chunk>,
 }
 
 impl Residency {
     /// `pages` pages of `page_size_bytes` bytes, none of them resident.
     pub fn new(page_size_bytes: usize, pages: u64) -> Self {
-        let chunks = usize::try_from(pages.div_ceil(CHUNK_PAGES)).expect("64-bit addresses");
-        Self { page_size_bytes, pages, resident: 0, chunks: vec![Chunk::None; chunks] }
+        Self { page_size_bytes, pages, resident: 0, chunks: BTreeMap::new() }
     }
 
     /// `pages` pages of which those in `runs` are resident; what lies past the end is ignored.
@@ -70,24 +70,20 @@ impl Residency {
             let chunk_start = index * CHUNK_PAGES;
             let chunk_pages = CHUNK_PAGES.min(self.pages - chunk_start);
             let stop = end.min(chunk_start + chunk_pages);
-            let chunk = &mut self.chunks[index as usize];
+            let chunk = self.chunks.entry(index).or_insert_with(|| {
+                let words = chunk_pages.div_ceil(64) as usize;
+                Chunk::Some(vec![0; words].into_boxed_slice())
+            });
             if stop - page == chunk_pages {
                 let before = chunk.count(chunk_pages);
                 *chunk = Chunk::All;
                 self.resident += chunk_pages - before;
-            } else if !matches!(chunk, Chunk::All) {
-                if matches!(chunk, Chunk::None) {
-                    let words = chunk_pages.div_ceil(64) as usize;
-                    *chunk = Chunk::Some(vec![0; words].into_boxed_slice());
-                }
-                if let Chunk::Some(words) = chunk {
-                    let (from, to) = (page - chunk_start, stop - chunk_start);
-                    self.resident += set_bits(words, from, to);
-                    if words.iter().map(|word| u64::from(word.count_ones())).sum::<u64>()
-                        == chunk_pages
-                    {
-                        *chunk = Chunk::All;
-                    }
+            } else if let Chunk::Some(words) = chunk {
+                let (from, to) = (page - chunk_start, stop - chunk_start);
+                self.resident += set_bits(words, from, to);
+                if words.iter().map(|word| u64::from(word.count_ones())).sum::<u64>() == chunk_pages
+                {
+                    *chunk = Chunk::All;
                 }
             }
             page = stop;
@@ -117,10 +113,10 @@ impl Residency {
     /// Whether a page is resident; `false` past the end.
     pub fn contains(&self, page: u64) -> bool {
         page < self.pages
-            && match &self.chunks[(page / CHUNK_PAGES) as usize] {
-                Chunk::None => false,
-                Chunk::All => true,
-                Chunk::Some(words) => {
+            && match self.chunks.get(&(page / CHUNK_PAGES)) {
+                None => false,
+                Some(Chunk::All) => true,
+                Some(Chunk::Some(words)) => {
                     let bit = page % CHUNK_PAGES;
                     words[(bit / 64) as usize] >> (bit % 64) & 1 == 1
                 }
@@ -143,12 +139,17 @@ impl Residency {
     /// The first page at or after `from` whose residency is `wanted`; `pages` if there is none.
     fn next(&self, mut from: u64, wanted: bool) -> u64 {
         while from < self.pages {
-            let chunk_start = from / CHUNK_PAGES * CHUNK_PAGES;
-            match &self.chunks[(from / CHUNK_PAGES) as usize] {
-                Chunk::None if !wanted => return from,
-                Chunk::All if wanted => return from,
-                Chunk::None | Chunk::All => from = chunk_start + CHUNK_PAGES,
-                Chunk::Some(words) => {
+            let index = from / CHUNK_PAGES;
+            let chunk_start = index * CHUNK_PAGES;
+            match self.chunks.get(&index) {
+                None if !wanted => return from,
+                None => match self.chunks.range(index..).next() {
+                    Some((next, _)) => from = next * CHUNK_PAGES,
+                    None => return self.pages,
+                },
+                Some(Chunk::All) if wanted => return from,
+                Some(Chunk::All) => from = chunk_start + CHUNK_PAGES,
+                Some(Chunk::Some(words)) => {
                     let bit = from - chunk_start;
                     let word = words[(bit / 64) as usize];
                     let word = if wanted { word } else { !word } >> (bit % 64);
@@ -197,7 +198,6 @@ impl Residency {
 impl Chunk {
     fn count(&self, pages: u64) -> u64 {
         match self {
-            Self::None => 0,
             Self::All => pages,
             Self::Some(words) => words.iter().map(|word| u64::from(word.count_ones())).sum(),
         }
@@ -251,11 +251,14 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn a_terabyte_of_nothing_takes_kilobytes() {
-        let residency = Residency::new(4096, 1 << 28);
-        assert_eq!(residency.chunks.len(), 8192);
+    fn what_is_not_resident_takes_no_memory_however_long_it_is() {
+        let pages = u64::MAX;
+        let residency = Residency::new(4096, pages);
         assert_eq!(residency.runs().next(), None);
         assert_eq!(residency.buckets(3), [0.0; 3]);
+        let last = Residency::from_runs(4096, pages, [pages - 2..pages]);
+        assert_eq!((last.resident_pages(), last.chunks.len()), (2, 1));
+        assert_eq!(last.runs().collect::<Vec<_>>(), [pages - 2..pages]);
     }
 
     #[test]
@@ -264,7 +267,7 @@ mod tests {
         let residency = Residency::from_runs(4096, pages, [0..u64::MAX]);
         assert_eq!(residency.resident_pages(), pages);
         assert_eq!(residency.runs().collect::<Vec<_>>(), [0..pages]);
-        assert!(residency.chunks.iter().all(|chunk| matches!(chunk, Chunk::All)));
+        assert!(residency.chunks.values().all(|chunk| matches!(chunk, Chunk::All)));
     }
 
     #[test]
