@@ -8,10 +8,12 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use folio_stat::Backing;
 
 use crate::faults::heat::Heat;
+use crate::faults::home::Home;
 use crate::faults::record::{Map, Record, Sample, Stamped};
 use crate::faults::space::{Id, Spaces};
 
@@ -102,7 +104,9 @@ impl OfBacking {
 pub(crate) struct Frame {
     /// The file; nothing where none is known.
     pub(crate) backing: Option<Id>,
-    /// Where in it, or the address.
+    /// Of code that was made at run time, whose it is.
+    pub(crate) process: Option<u32>,
+    /// Where in the file, or the address.
     pub(crate) at: u64,
 }
 
@@ -131,6 +135,8 @@ pub struct Profile {
     names: HashMap<u32, Arc<str>>,
     /// Threads of the processes that were seen to start.
     threads: HashMap<u32, u32>,
+    /// Of the processes that make code at run time.
+    pub(crate) homes: HashMap<u32, Home>,
     /// The first moment, to which times are relative.
     start: u64,
     /// All of them.
@@ -284,6 +290,10 @@ impl Profile {
         }
 
         let frames = self.frames(sample);
+        if frames.iter().any(|frame| frame.process.is_some()) {
+            let age = Duration::from_nanos(nanoseconds.saturating_sub(self.start));
+            self.homes.entry(sample.process).or_insert_with(|| Home::of(sample.process, age));
+        }
         let has_chain = figures.minor + figures.major > 0;
         self.short_chains += u64::from(has_chain && frames.len() < SHORT);
         let touch = Touch { process, backing, in_kernel: sample.in_kernel, frames };
@@ -300,10 +310,16 @@ impl Profile {
             let address = if depth == 0 { address } else { address.saturating_sub(1) };
             match self.spaces.known(sample.process, address) {
                 Some(place) if place.is_executable || depth == 0 => {
-                    Some(Frame { backing: Some(place.backing), at: place.offset_bytes })
+                    let backing = Some(place.backing);
+                    Some(match self.spaces.has_code_of_files(place.backing) {
+                        true => Frame { backing, process: None, at: place.offset_bytes },
+                        false => Frame { backing, process: Some(sample.process), at: address },
+                    })
                 }
                 // Behind an execve(2) the code is another program's.
-                _ if depth == 0 && !sample.in_kernel => Some(Frame { backing: None, at: address }),
+                _ if depth == 0 && !sample.in_kernel => {
+                    Some(Frame { backing: None, process: None, at: address })
+                }
                 _ => None,
             }
         });

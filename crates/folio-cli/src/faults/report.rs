@@ -8,7 +8,9 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use crate::faults::advice::{self, Advice, Transparent};
+use crate::faults::codemap::CodeMap;
 use crate::faults::heat::Heat;
+use crate::faults::home::Home;
 use crate::faults::profile::{Figures, Frame, Profile, SHORT, Touch};
 use crate::faults::symbols::Symbols;
 use crate::faults::watch::Watched;
@@ -156,7 +158,7 @@ impl Report {
     pub(crate) fn of(watched: Watched, command: &[OsString], process: Option<u32>) -> Self {
         let profile = &watched.profile;
         let elapsed = u64::try_from(watched.elapsed.as_nanos()).unwrap_or(u64::MAX);
-        let mut names = Names { profile, symbols: Symbols::default(), known: HashMap::new() };
+        let mut names = Names::of(profile);
         let chains: Vec<_> =
             profile.by_touch.iter().map(|(touch, figures)| names.chain(touch, figures)).collect();
         let mut functions = names.functions();
@@ -233,15 +235,27 @@ fn status(status: std::process::ExitStatus) -> u8 {
 struct Names<'a> {
     profile: &'a Profile,
     symbols: Symbols,
+    /// Of code that was made at run time, by process.
+    code_maps: HashMap<u32, Option<CodeMap>>,
     known: HashMap<Frame, Arc<str>>,
 }
 
-impl Names<'_> {
+impl<'a> Names<'a> {
+    fn of(profile: &'a Profile) -> Self {
+        let (code_maps, known) = (HashMap::new(), HashMap::new());
+        Self { profile, symbols: Symbols::default(), code_maps, known }
+    }
+
     fn frame(&mut self, frame: Frame) -> Arc<str> {
-        let Self { profile, symbols, known } = self;
-        let name = || match frame.backing {
-            Some(id) => symbols.name(profile.backing(id), frame.at),
-            None => format!("{:#x}", frame.at).into(),
+        let Self { profile, symbols, code_maps, known } = self;
+        let mut generated = |process: u32| {
+            let read = || profile.homes.get(&process).and_then(Home::code_map);
+            code_maps.entry(process).or_insert_with(read).as_ref()?.at(frame.at)
+        };
+        let name = || match (frame.process.and_then(&mut generated), frame.backing) {
+            (Some(name), _) => name.into(),
+            (None, Some(id)) => symbols.name(profile.backing(id), frame.at),
+            (None, None) => format!("{:#x}", frame.at).into(),
         };
         known.entry(frame).or_insert_with(name).clone()
     }

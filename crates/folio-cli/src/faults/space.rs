@@ -175,6 +175,13 @@ impl Spaces {
     pub(crate) fn has_offsets(&self, backing: Id) -> bool {
         self.backings.get(backing as usize).is_some_and(|backing| backing.path.is_some())
     }
+
+    /// Whether code in it is a file's or the kernel's, and was not made at run time.
+    pub(crate) fn has_code_of_files(&self, backing: Id) -> bool {
+        use BackingKind::{Device, File, Special};
+        let backing = self.backings.get(backing as usize);
+        backing.is_some_and(|backing| matches!(backing.kind, File | Device | Special))
+    }
 }
 
 fn is_nameless(backing: &Backing) -> bool {
