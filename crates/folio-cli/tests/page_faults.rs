@@ -326,7 +326,7 @@ fn maps_drawings_and_call_chains_show_the_file() {
     let name = bench.file.rsplit('/').next().unwrap();
     let mut lines = ran.stderr.lines().skip_while(|line| !line.ends_with(name));
     assert!(lines.any(|line| line.contains(['░', '▒', '▓', '█'])), "{}", ran.stderr);
-    assert!(ran.stderr.contains("  touch_page <"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("  touch_page (faults.c:"), "{}", ran.stderr);
 
     let svg = std::fs::read_to_string(svg).unwrap();
     assert!(svg.starts_with("<svg xmlns") && svg.ends_with("</svg>\n"), "{svg}");

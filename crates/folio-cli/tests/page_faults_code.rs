@@ -1,4 +1,4 @@
-//! `folio faults`: the code that takes page faults, made at run time.
+//! `folio faults`: the code that takes page faults, its lines, and code that was made at run time.
 
 mod common;
 
@@ -63,4 +63,32 @@ fn code_of_a_jvm_that_tells_its_names_at_its_end_has_them() {
     let folded = fs::read_to_string(folded).unwrap();
     assert!(folded.contains(";Interpreter;"), "{folded}");
     assert!(!folded.contains("[no file]"), "{folded}");
+}
+
+#[test]
+fn a_function_is_told_with_the_line_that_touched_memory() {
+    let bench = Bench::new();
+    let words = ["here", &bench.file, &COUNT.to_string()];
+    let Some((_, report)) = bench.watch(&[], &words) else { return };
+    let function = &bench.of_file(&report)["functions"][0];
+    assert_eq!(function["function"], "touch_page");
+    assert!(
+        function["source_file"].as_str().unwrap().ends_with("/programs/faults.c"),
+        "{function}"
+    );
+    let source = include_str!("programs/faults.c").lines();
+    let line = source.clone().nth(number(function, "source_line") as usize - 1).unwrap();
+    assert!(line.contains("pages[page * APART] ="), "{line}");
+
+    // Without debug information there is none.
+    let stripped = std::process::Command::new("strip").args(["-g", &bench.program]).status();
+    if !stripped.is_ok_and(|status| status.success()) {
+        return skip("no strip");
+    }
+    let Some((_, report)) = bench.watch(&[], &words) else { return };
+    let function = &bench.of_file(&report)["functions"][0];
+    assert_eq!(
+        (&function["function"], &function["source_line"]),
+        (&"touch_page".into(), &Value::Null)
+    );
 }

@@ -5,7 +5,7 @@
 //!    [`order`] puts them in the order of their times.
 //! 2. [`profile`] makes page faults of them, each with the mapping that it was in (`space`), and sums
 //!    them up. [`heat`] keeps where and when.
-//! 3. [`report`] has names for all of it (`symbols`; [`codemap`] and `home` for code that was made at run
+//! 3. [`report`] has names for all of it (`symbols`, `lines`; [`codemap`] and `home` for code that was made at run
 //!    time), and what would help ([`advice`]). It is the JSON;
 //!    `text` writes it for people, `svg` draws the heat maps, `folded` writes call chains for flame
 //!    graphs.
@@ -19,6 +19,7 @@ pub mod codemap;
 mod folded;
 pub mod heat;
 mod home;
+mod lines;
 pub mod order;
 pub mod profile;
 pub mod record;

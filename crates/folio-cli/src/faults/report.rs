@@ -1,5 +1,6 @@
 //! The report: all that a profile says, with names in the place of numbers. It is the JSON.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::os::unix::process::ExitStatusExt;
@@ -11,7 +12,9 @@ use crate::faults::advice::{self, Advice, Transparent};
 use crate::faults::codemap::CodeMap;
 use crate::faults::heat::Heat;
 use crate::faults::home::Home;
+use crate::faults::lines::Line;
 use crate::faults::profile::{Figures, Frame, Profile, SHORT, Touch};
+use crate::faults::space::Id;
 use crate::faults::symbols::Symbols;
 use crate::faults::watch::Watched;
 
@@ -127,6 +130,10 @@ pub struct OfFunction {
     pub function: String,
     /// Who called it.
     pub caller: Option<String>,
+    /// The file of source code where it stood still for longest, if that is known.
+    pub source_file: Option<String>,
+    /// The line in it.
+    pub source_line: Option<u32>,
     /// How many.
     #[serde(flatten)]
     pub counts: Counts,
@@ -165,20 +172,20 @@ impl Report {
         let transparent = Transparent::of_machine();
         let mut advice = Vec::new();
         let mut backings: Vec<_> = profile.by_backing.iter().collect();
-        backings.sort_by_key(|(id, of)| {
-            std::cmp::Reverse((of.figures.stall(), of.figures.count(), **id))
-        });
+        backings.sort_by_key(|(id, of)| Reverse((of.figures.stall(), of.figures.count(), **id)));
+        // Those that matter most have their lines first.
         let backings = backings.into_iter().map(|(id, of)| {
             let backing = id.map(|id| profile.backing(id));
             if let Some(backing) = backing {
                 advice.extend(advice::on(backing, of, elapsed, transparent));
             }
+            let functions = functions.remove(id).unwrap_or_default();
             OfBacking {
                 name: backing.map_or("unknown".into(), ToString::to_string),
                 kind: backing.map_or("unknown".into(), |backing| backing.kind.to_string()),
                 counts: (&of.figures).into(),
                 in_order_faults: of.in_order,
-                functions: functions.remove(id).unwrap_or_default(),
+                functions: functions.into_iter().map(|one| names.with_line(one)).collect(),
                 heat: backing.filter(|backing| backing.path.is_some()).map(|_| of.heat.clone()),
             }
         });
@@ -192,7 +199,7 @@ impl Report {
             })
             .collect();
         processes.sort_by_key(|one| {
-            std::cmp::Reverse((one.counts.stall_nanoseconds, one.counts.faults(), one.process))
+            Reverse((one.counts.stall_nanoseconds, one.counts.faults(), one.process))
         });
         let counted = watched.counts.0 + watched.counts.1;
         let seen = profile.total.minor + profile.total.major;
@@ -275,9 +282,15 @@ impl<'a> Names<'a> {
         Chain { frames, counts: figures.into() }
     }
 
+    fn line(&mut self, place: Frame) -> Option<Line> {
+        let Frame { backing, process, at } = place;
+        let backing = self.profile.backing(backing.filter(|_| process.is_none())?);
+        self.symbols.line(backing, at)
+    }
+
     /// By backing, those first that stood still for longest.
-    fn functions(&mut self) -> HashMap<Option<u32>, Vec<OfFunction>> {
-        let mut sums: HashMap<_, HashMap<_, Figures>> = HashMap::new();
+    fn functions(&mut self) -> HashMap<Option<Id>, Vec<(Of, Places)>> {
+        let mut sums: HashMap<_, HashMap<_, Places>> = HashMap::new();
         let profile = self.profile;
         for (touch, figures) in &profile.by_touch {
             let mut frames = touch.frames.iter().map(|&frame| self.frame(frame));
@@ -287,22 +300,58 @@ impl<'a> Names<'a> {
             };
             let Some(function) = function else { continue };
             let key = (function, frames.next());
-            sums.entry(touch.backing).or_default().entry(key).or_default().add(figures);
+            let place = touch.frames.first().copied().filter(|_| !touch.in_kernel);
+            sums.entry(touch.backing).or_default().entry(key).or_default().add(place, figures);
         }
-        let list = |sums: HashMap<(Arc<str>, Option<Arc<str>>), Figures>| {
+        let list = |sums: HashMap<Of, Places>| {
             let mut list: Vec<_> = sums.into_iter().collect();
-            list.sort_by(|(a, one), (b, other)| {
-                (other.stall(), other.count(), a).cmp(&(one.stall(), one.count(), b))
-            });
-            list.truncate(FUNCTIONS);
-            let of = |((function, caller), figures): ((Arc<str>, Option<Arc<str>>), Figures)| {
-                let (function, caller) =
-                    (function.to_string(), caller.map(|name| name.to_string()));
-                OfFunction { function, caller, counts: (&figures).into() }
+            let weight = |(of, places): &(Of, Places)| {
+                let figures = &places.figures;
+                (figures.stall(), figures.count(), of.clone())
             };
-            list.into_iter().map(of).collect()
+            list.sort_by_cached_key(|one| Reverse(weight(one)));
+            list.truncate(FUNCTIONS);
+            list
         };
         sums.into_iter().map(|(backing, sums)| (backing, list(sums))).collect()
+    }
+
+    /// With the line where it touched memory.
+    fn with_line(&mut self, ((function, caller), places): (Of, Places)) -> OfFunction {
+        let line = places.longest.and_then(|(place, _)| self.line(place));
+        let (source_file, source_line) = line.map(|line| (line.file, line.number)).unzip();
+        OfFunction {
+            function: function.to_string(),
+            caller: caller.map(|name| name.to_string()),
+            source_file,
+            source_line,
+            counts: (&places.figures).into(),
+        }
+    }
+}
+
+/// A function, and who called it.
+type Of = (Arc<str>, Option<Arc<str>>);
+
+/// Where a function touched memory.
+#[derive(Debug, Default)]
+struct Places {
+    figures: Figures,
+    /// Where it stood still for longest, and for how long.
+    longest: Option<(Frame, Weight)>,
+}
+
+/// How long, how often, and which of two that are alike.
+type Weight = (u64, u64, Reverse<u64>);
+
+impl Places {
+    fn add(&mut self, place: Option<Frame>, figures: &Figures) {
+        self.figures.add(figures);
+        let Some(place) = place else { return };
+        let weight = (figures.stall(), figures.count(), Reverse(place.at));
+        if self.longest.is_none_or(|(_, longest)| weight > longest) {
+            self.longest = Some((place, weight));
+        }
     }
 }
 

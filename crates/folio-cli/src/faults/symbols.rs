@@ -2,13 +2,14 @@
 //!
 //! Functions come from the table of symbols that a file has (elf(5)), the full one or that of dynamic
 //! linking, and are written as in their language. Where there is none, a place is written as the file
-//! and the offset in it.
+//! and the offset in it. A file with debug information has [`Line`]s, too: for those, time is limited.
 
 use std::collections::HashMap;
 use std::fs::File;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use cpp_demangle::DemangleOptions;
 use folio_stat::Backing;
@@ -16,6 +17,8 @@ use object::elf::{self, FileHeader64};
 use object::read::elf::{FileHeader, ProgramHeader, Sym};
 use object::{LittleEndian, ReadCache};
 use rustix::fs::{Mode, OFlags, open};
+
+use crate::faults::lines::{Line, Lines};
 
 /// Of a file.
 #[derive(Debug, Default)]
@@ -26,10 +29,16 @@ struct Table {
     functions: Vec<(u64, u64, Arc<str>)>,
 }
 
+/// How long lines are looked for, unless it is one of a file that takes longer.
+const LONGEST: Duration = Duration::from_secs(1);
+
 /// The functions of all files that were asked for.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Symbols {
     tables: HashMap<(PathBuf, u64), Option<Table>>,
+    lines: HashMap<(PathBuf, u64), Option<Lines>>,
+    /// How long lines have taken.
+    taken: Duration,
 }
 
 impl Symbols {
@@ -39,29 +48,49 @@ impl Symbols {
             // Code that was made at run time, or the kernel's own page.
             return backing.name.as_deref().map_or("[no file]".into(), Arc::from);
         };
-        let table = self
-            .tables
-            .entry((path.to_owned(), backing.inode))
-            .or_insert_with(|| Table::of(path, backing.inode));
-        table.as_ref().and_then(|table| table.at(offset_bytes)).unwrap_or_else(|| {
+        let table = self.table(path, backing.inode);
+        table.and_then(|table| table.at(offset_bytes)).unwrap_or_else(|| {
             let file = path.file_name().unwrap_or_default().to_string_lossy();
             format!("{file}+{offset_bytes:#x}").into()
         })
     }
+
+    /// The line of source code at an offset of a backing.
+    pub(crate) fn line(&mut self, backing: &Backing, offset_bytes: u64) -> Option<Line> {
+        let path = backing.path.as_deref().filter(|_| self.taken < LONGEST)?;
+        let table = self.table(path, backing.inode)?;
+        // Lines of functions that were left out of a program have addresses from 0 on.
+        let address = table.at(offset_bytes).and_then(|_| table.address(offset_bytes))?;
+        let start = Instant::now();
+        let lines = self
+            .lines
+            .entry((path.to_owned(), backing.inode))
+            .or_insert_with(|| Lines::of(&opened(path, backing.inode)?));
+        let line = lines.as_ref().and_then(|lines| lines.at(address));
+        self.taken += start.elapsed();
+        line
+    }
+
+    fn table(&mut self, path: &Path, inode: u64) -> Option<&Table> {
+        let key = (path.to_owned(), inode);
+        self.tables.entry(key).or_insert_with(|| Table::of(path, inode)).as_ref()
+    }
+}
+
+/// The file at `path`, if it is still the one that was mapped.
+fn opened(path: &Path, inode: u64) -> Option<File> {
+    // Nothing waits, whatever has taken its place.
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+    let file = File::from(open(path, flags, Mode::empty()).ok()?);
+    let metadata = file.metadata().ok()?;
+    (metadata.is_file() && metadata.ino() == inode).then_some(file)
 }
 
 impl Table {
     /// Of the file at `path`, if it is still the one that was mapped.
     fn of(path: &Path, inode: u64) -> Option<Self> {
         const LE: LittleEndian = LittleEndian;
-        // Nothing waits, whatever has taken its place.
-        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
-        let file = File::from(open(path, flags, Mode::empty()).ok()?);
-        let metadata = file.metadata().ok()?;
-        if !metadata.is_file() || metadata.ino() != inode {
-            return None;
-        }
-        let data = ReadCache::new(file);
+        let data = ReadCache::new(opened(path, inode)?);
         let data = &data;
         let header = FileHeader64::<LittleEndian>::parse(data).ok()?;
         let mut table = Self::default();
@@ -91,11 +120,16 @@ impl Table {
         Some(table)
     }
 
-    fn at(&self, offset_bytes: u64) -> Option<Arc<str>> {
+    /// What the file calls a place in it.
+    fn address(&self, offset_bytes: u64) -> Option<u64> {
         let &(offset, _, address) = self.segments.iter().find(|(offset, length, _)| {
             offset_bytes.checked_sub(*offset).is_some_and(|behind| behind < *length)
         })?;
-        let address = address.checked_add(offset_bytes - offset)?;
+        address.checked_add(offset_bytes - offset)
+    }
+
+    fn at(&self, offset_bytes: u64) -> Option<Arc<str>> {
+        let address = self.address(offset_bytes)?;
         let next = self.functions.partition_point(|(start, _, _)| *start <= address);
         let (start, length, name) = self.functions.get(next.checked_sub(1)?)?;
         // One of assembly may say no length.
@@ -158,5 +192,10 @@ mod tests {
         assert_eq!(&*name, "folio_cli::faults::symbols::demangled");
         let elsewhere = Symbols::default().name(&backing, 1);
         assert!(elsewhere.ends_with("+0x1"), "{elsewhere}");
+        assert_eq!(Symbols::default().line(&backing, 1), None);
+        let line = Symbols::default().line(&backing, offset).expect("tests have debug information");
+        assert!(line.file.ends_with("src/faults/symbols.rs"), "{line:?}");
+        let source = include_str!("symbols.rs").lines().nth(line.number as usize - 1).unwrap();
+        assert!(source.starts_with("fn demangled("), "{line:?}: {source}");
     }
 }

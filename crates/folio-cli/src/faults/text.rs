@@ -165,19 +165,27 @@ fn taken(rows: &[[String; 6]], column: usize) -> usize {
     (0..column).map(|column| wide(column) + 2).sum()
 }
 
-/// A function in at most so many columns, and, if there is room for some of it, who called it.
+/// A function in at most so many columns, and, where there is room for it, its line; and for some of it, who called it.
 fn function(function: &OfFunction, room: usize) -> String {
     const BETWEEN: &str = " < ";
     if room < LEAST_FUNCTION {
         return String::new();
     }
-    let name = short(&terminal::printable(&function.function), room);
-    let rest = room.saturating_sub(name.chars().count() + BETWEEN.len());
-    match &function.caller {
-        Some(caller) if rest >= LEAST_FUNCTION.min(caller.chars().count()) => {
-            format!("{name}{BETWEEN}{}", short(&terminal::printable(caller), rest))
+    let mut text = short(&terminal::printable(&function.function), room);
+    let rest = |text: &str| room.saturating_sub(text.chars().count());
+    if let (Some(file), Some(line)) = (&function.source_file, function.source_line) {
+        let file = terminal::printable(file.rsplit('/').next().unwrap_or_default());
+        let line = format!(" ({file}:{line})");
+        if line.chars().count() <= rest(&text) {
+            text += &line;
         }
-        _ => name,
+    }
+    let room_of_caller = rest(&text).saturating_sub(BETWEEN.len());
+    match &function.caller {
+        Some(caller) if room_of_caller >= LEAST_FUNCTION.min(caller.chars().count()) => {
+            format!("{text}{BETWEEN}{}", short(&terminal::printable(caller), room_of_caller))
+        }
+        _ => text,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::cmp::{Ordering, Reverse};
 
-use folio_stat::{Costs, Process};
+use folio_stat::{Costs, Process, Status};
 use glob::Pattern;
 
 use crate::failure::Failure;

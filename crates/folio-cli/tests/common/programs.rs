@@ -55,7 +55,15 @@ pub fn compiled(files: &Files, source: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/programs").join(source);
     let program = files.path(source.split('.').next().unwrap());
     let mut compiler = Command::new("cc");
-    compiler.args(["-Wall", "-Wextra", "-Werror", "-O1", "-fno-omit-frame-pointer", "-pthread"]);
+    compiler.args([
+        "-Wall",
+        "-Wextra",
+        "-Werror",
+        "-g",
+        "-O1",
+        "-fno-omit-frame-pointer",
+        "-pthread",
+    ]);
     compiler.arg("-o").arg(&program);
     let output = compiler.arg(path).output().expect("Rust links with cc too");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
