@@ -119,6 +119,7 @@ fn a_table_of_files_is_as_wide_as_the_terminal_and_keeps_the_ends_of_paths() {
         let widest = text.lines().map(|line| line.chars().count()).max();
         assert!(code == 0 && widest <= Some(columns.into()), "{columns}: {text}");
         assert!(text.contains("…") && text.contains("long.end"), "{columns}: {text}");
+        assert_eq!(text.contains("████████"), columns > 40, "{columns}: {text}");
     }
     assert!(off_terminal(&mut folio(&["cache", &path])).contains(&path));
 }

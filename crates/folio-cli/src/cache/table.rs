@@ -35,13 +35,13 @@ pub fn write(out: &mut impl Write, report: &Report, page: Page) -> io::Result<()
         Column::number("pages").optional(5),
         Column::number("in memory"),
         Column::number("of"),
-        Column::number("part").optional(1),
-        Column::number("dirty").optional(2),
+        Column::number("part").optional(3),
+        Column::number("dirty").optional(1),
         Column::number("writeback").optional(6),
         Column::number("evicted").optional(7),
         Column::number("recently").optional(8),
         Column::number("files").optional(4),
-        Column::words("which").optional(3),
+        Column::words("which").optional(2),
         Column::names("path"),
     ];
     const WHICH: usize = 9;
