@@ -23,6 +23,8 @@ const HUGE_SHIFT: u32 = 21;
 const DENSE: u32 = 256;
 /// Steps that far ahead, in bytes, still read one after another.
 const AHEAD_BYTES: u64 = 1 << 20;
+/// Processes whose code that was made at run time has names: each may take a descriptor.
+const MOST_HOMES: usize = 256;
 /// A call chain with fewer frames was cut short: even main(3) is called by something.
 pub(crate) const SHORT: usize = 3;
 
@@ -290,7 +292,8 @@ impl Profile {
         }
 
         let frames = self.frames(sample);
-        if frames.iter().any(|frame| frame.process.is_some()) {
+        let is_generated = frames.iter().any(|frame| frame.process.is_some());
+        if is_generated && self.homes.len() < MOST_HOMES {
             let age = Duration::from_nanos(nanoseconds.saturating_sub(self.start));
             self.homes.entry(sample.process).or_insert_with(|| Home::of(sample.process, age));
         }

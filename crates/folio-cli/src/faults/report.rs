@@ -305,11 +305,10 @@ impl<'a> Names<'a> {
         }
         let list = |sums: HashMap<Of, Places>| {
             let mut list: Vec<_> = sums.into_iter().collect();
-            let weight = |(of, places): &(Of, Places)| {
+            list.sort_by_cached_key(|(of, places)| {
                 let figures = &places.figures;
-                (figures.stall(), figures.count(), of.clone())
-            };
-            list.sort_by_cached_key(|one| Reverse(weight(one)));
+                (Reverse((figures.stall(), figures.count())), of.clone())
+            });
             list.truncate(FUNCTIONS);
             list
         };
@@ -318,7 +317,7 @@ impl<'a> Names<'a> {
 
     /// With the line where it touched memory.
     fn with_line(&mut self, ((function, caller), places): (Of, Places)) -> OfFunction {
-        let line = places.longest.and_then(|(place, _)| self.line(place));
+        let line = places.longest().and_then(|place| self.line(place));
         let (source_file, source_line) = line.map(|line| (line.file, line.number)).unzip();
         OfFunction {
             function: function.to_string(),
@@ -337,21 +336,22 @@ type Of = (Arc<str>, Option<Arc<str>>);
 #[derive(Debug, Default)]
 struct Places {
     figures: Figures,
-    /// Where it stood still for longest, and for how long.
-    longest: Option<(Frame, Weight)>,
+    by_place: HashMap<Frame, Figures>,
 }
-
-/// How long, how often, and which of two that are alike.
-type Weight = (u64, u64, Reverse<u64>);
 
 impl Places {
     fn add(&mut self, place: Option<Frame>, figures: &Figures) {
         self.figures.add(figures);
-        let Some(place) = place else { return };
-        let weight = (figures.stall(), figures.count(), Reverse(place.at));
-        if self.longest.is_none_or(|(_, longest)| weight > longest) {
-            self.longest = Some((place, weight));
+        if let Some(place) = place {
+            self.by_place.entry(place).or_default().add(figures);
         }
+    }
+
+    /// Where threads stood still for longest; of places that are alike, the first.
+    fn longest(&self) -> Option<Frame> {
+        let weight = |place: &Frame, of: &Figures| (of.stall(), of.count(), Reverse(place.at));
+        let longest = self.by_place.iter().max_by_key(|(place, of)| weight(place, of));
+        longest.map(|(place, _)| *place)
     }
 }
 
@@ -388,4 +388,27 @@ fn serialize_heat<S: serde::Serializer>(
             .collect(),
     });
     cells.serialize(serializer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_function_the_place_counts_that_stood_still_for_longest_in_all_chains() {
+        let mut places = Places::default();
+        let place = |at| Some(Frame { backing: Some(1), process: None, at });
+        let stall = |minor_stall| Figures { minor: 1, minor_stall, ..Figures::default() };
+        for (at, time) in [(1, 5), (2, 3), (2, 3), (3, 5)] {
+            places.add(place(at), &stall(time));
+        }
+        places.add(None, &stall(100));
+        assert_eq!((places.longest(), places.figures.stall()), (place(2), 116));
+        let mut places = Places::default();
+        for at in [9, 8] {
+            places.add(place(at), &stall(1));
+        }
+        assert_eq!(places.longest(), place(8));
+        assert_eq!(Places::default().longest(), None);
+    }
 }
