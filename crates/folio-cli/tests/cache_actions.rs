@@ -90,6 +90,59 @@ fn warming_loads_what_is_missing_and_says_how_much() {
     assert_eq!(number(&cache(&["--warm", &path, &tree]), "loaded_bytes"), 0);
 }
 
+/// A file as long as its file system allows, up to a pebibyte, with a mebibyte of data at either end and
+/// a page in the middle.
+fn sparse() -> Option<(Files, String, u64)> {
+    let (files, path) = file(1)?;
+    let file = OpenOptions::new().write(true).open(&path).unwrap();
+    let bytes = noise(1 << 20);
+    let end = (30..=50).rev().map(|bits| (1 << bits) - PAGE as u64);
+    let end = end.into_iter().find(|&end| file.set_len(end).is_ok()).unwrap();
+    for (at, length) in [(0, 1 << 20), (end / 2, 1), (end - (1 << 20), 1 << 20)] {
+        file.write_all_at(&bytes[..length], at).unwrap();
+    }
+    file.sync_all().unwrap();
+    evict(&path);
+    Some((files, path, 2 * 256 + 1))
+}
+
+#[test]
+fn the_data_of_a_sparse_file_is_warmed_and_its_holes_are_not() {
+    let Some((_files, path, pages)) = sparse() else { return };
+    let report = cache(&["--warm", "--strip", &path]);
+    assert_eq!(number(&report, "loaded_bytes"), pages * PAGE as u64);
+    assert_eq!(counts(&report["total"]).1, pages);
+    assert_eq!(report["paths"][0]["resident_ranges"].as_array().unwrap().len(), 3);
+    let again = cache(&["--warm", &path]);
+    assert_eq!((number(&again, "loaded_bytes"), counts(&again["total"]).1), (0, pages));
+}
+
+#[test]
+fn what_is_missing_of_a_file_is_warmed_and_the_rest_is_left_alone() {
+    let Some((_files, path)) = file(16 << 10) else { return };
+    cache(&["--warm", &path]);
+    cache(&["--evict", "--range", "40M..48M", &path]);
+    let report = cache(&["--warm", &path]);
+    assert_eq!(counts(&report["total"]).1, 16 << 10);
+    assert!(number(&report, "loaded_bytes") <= 8 << 20);
+}
+
+#[test]
+fn the_data_of_a_sparse_file_is_locked_and_its_holes_are_not() {
+    let Some((_files, path, pages)) = sparse() else { return };
+    let service = Service::start(&[&path], "sparse");
+    assert_eq!(resident(&path), pages);
+    let process = folio_stat::Process::of(service.child.id()).unwrap();
+    let mapped = process.mappings().unwrap().into_iter();
+    let mapped = mapped.filter(|mapping| mapping.backing.path.as_deref() == Some(path.as_ref()));
+    let locked = mapped.map(|mapping| process.costs(mapping.range()).unwrap().locked_bytes);
+    let locked: usize = locked.sum();
+    assert_eq!(locked as u64, pages * PAGE as u64);
+    evict(&path);
+    assert_eq!(resident(&path), pages);
+    service.stop(Signal::TERM);
+}
+
 #[test]
 fn a_rate_is_kept() {
     let Some((_files, path)) = file(1024) else { return };

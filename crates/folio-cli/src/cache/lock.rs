@@ -1,9 +1,15 @@
 //! Locking: files in mappings that are locked (mlock(2)), until a signal says it is enough.
 //!
-//! The mappings are never touched: a file that shrinks takes its pages out of them, and nothing else
+//! Data is locked, and holes are not: they would be filled with zeros, and reading them waits for no disk.
+//! So a part of a file with data close together is mapped, locked as it is touched (MLOCK_ONFAULT), and its
+//! data loaded and populated.
+//!
+//! No byte of the mappings is looked at: a file that shrinks takes its pages out of them, and nothing else
 //! happens. What a file grows by later is not locked.
 
+use std::fs::File;
 use std::io;
+use std::ops::Range;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
@@ -14,7 +20,11 @@ use folio::{Lock as When, Mapping};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
+use rustix::fs::{Advice, fadvise};
+
+use super::data;
 use super::ledger::Counted;
+use super::load::{Loader, reason_of_loading};
 use super::look::Look;
 use super::walk::{Entry, Refusal};
 use crate::failure::{Failure, words};
@@ -22,6 +32,10 @@ use crate::size::rounded;
 
 /// How often a file is tried that cannot be locked though it is as long as it was.
 const TRIES: u32 = 100;
+
+/// Bytes of a hole that no mapping reaches over: it would count against the limit of what may be locked. A
+/// smaller one costs less than a mapping more.
+const GAP_BYTES: u64 = 1 << 20;
 
 /// What is locked.
 #[derive(Debug)]
@@ -44,9 +58,15 @@ impl Lock {
         let mut part = self.look.count(&entry.file)?;
         let mut tries = 0;
         while part.length_bytes > 0 {
-            match lock(entry, part.offset_bytes, part.length_bytes) {
-                Ok(mapping) => {
-                    self.mappings.lock().unwrap_or_else(PoisonError::into_inner).push(mapping);
+            let range = part.offset_bytes..part.offset_bytes + part.length_bytes;
+            let locked = lock(&entry.file, range.clone());
+            if locked.is_ok() {
+                load(&entry.file, range)
+                    .map_err(|error| Refusal::LeftOut(reason_of_loading(&error)))?;
+            }
+            match locked.and_then(|parts| populate(&entry.file, parts)) {
+                Ok(mappings) => {
+                    self.mappings.lock().unwrap_or_else(PoisonError::into_inner).extend(mappings);
                     break;
                 }
                 Err(error) => {
@@ -77,19 +97,46 @@ impl Lock {
     }
 }
 
-fn lock(entry: &Entry<'_>, offset: u64, length: u64) -> folio::Result<Mapping> {
-    let length = usize::try_from(length).unwrap_or(usize::MAX);
-    let mapping = Mapping::options().offset(offset).len(length).map(&entry.file)?;
-    mapping.lock(.., When::Now)?;
-    Ok(mapping)
+/// Maps the parts of a range that have data, so that what is touched of them is locked.
+fn lock(file: &File, range: Range<u64>) -> folio::Result<Vec<(Range<u64>, Mapping)>> {
+    let parts = data::joined(data::parts(file, range), GAP_BYTES);
+    let lock = |part: Range<u64>| {
+        let length = usize::try_from(part.end - part.start).unwrap_or(usize::MAX);
+        let mapping = Mapping::options().offset(part.start).len(length).map(file)?;
+        mapping.lock(.., When::OnFault)?;
+        Ok((part, mapping))
+    };
+    parts.map(lock).collect()
+}
+
+/// Loads the data of a range: faster than page faults would, and nothing around it.
+fn load(file: &File, range: Range<u64>) -> io::Result<()> {
+    let bytes: u64 = data::parts(file, range.clone()).map(|data| data.end - data.start).sum();
+    if bytes < range.end - range.start {
+        let _ = fadvise(file, 0, None, Advice::Random);
+    }
+    let mut loader = Loader::new();
+    data::parts(file, range).try_for_each(|data| loader.load(file, data, |_| {}))
+}
+
+/// Touches the data of mappings, and nothing else of them.
+fn populate(file: &File, parts: Vec<(Range<u64>, Mapping)>) -> folio::Result<Vec<Mapping>> {
+    let populate = |(part, mapping): (Range<u64>, Mapping)| {
+        for data in data::parts(file, part.clone()) {
+            let position = |offset| (offset - part.start) as usize;
+            mapping.populate(position(data.start)..position(data.end))?;
+        }
+        Ok(mapping)
+    };
+    parts.into_iter().map(populate).collect()
 }
 
 fn failure(path: &Path, error: &folio::Error) -> Failure {
-    let errno = error.raw_os_error().unwrap_or_default();
+    let Some(errno) = error.raw_os_error() else { return Failure::new(error.to_string()) };
     let reason = words(&io::Error::from_raw_os_error(errno));
     let way_out = match error.operation() {
         "lock" => "raise the limit of locked memory (ulimit -l), or lock less (--range)",
-        _ if errno == libc::ENOMEM => "raise vm.max_map_count, or lock fewer files",
+        "map" if errno == libc::ENOMEM => "raise vm.max_map_count, or lock fewer files",
         _ => "lock other files",
     };
     Failure::new(format!("cannot {} {}: {reason}: {way_out}", error.operation(), path.display()))

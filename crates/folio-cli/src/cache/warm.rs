@@ -1,11 +1,10 @@
 //! Warming: loading files into the page cache, by several threads in the order of the disk.
 //!
-//! 1. The walk hands over each file: [`Warm::gather`] cuts what is not in memory into pieces and asks
-//!    where on the disk they lie.
+//! 1. The walk hands over each file: [`Warm::gather`] cuts what is not in memory, and no hole, into pieces
+//!    and asks where on the disk they lie.
 //! 2. When there are many, or no more, they are sorted by that place, and threads take one after the
 //!    other, so that what is asked of the disk lies close together.
-//! 3. A thread reads its piece and forgets the bytes. That learns of errors, which readahead(2) keeps to
-//!    itself, and the kernel reads ahead of it in large folios, which readahead(2) does not.
+//! 3. A thread opens the file again and loads its piece with a [`Loader`].
 //! 4. Who ends the last piece of a file counts what the page cache holds of it.
 //!
 //! Memory goes by a batch of pieces, not by the number of files: while one is loaded, the walk waits.
@@ -13,33 +12,32 @@
 use std::fs::File;
 use std::ops::Range;
 use std::os::fd::AsFd;
-use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Instant;
 
+use folio_stat::CacheCounts;
 use rustix::fs::{Advice, fadvise, fstat};
 use rustix::io::Errno;
 
 use super::counts::Counts;
+use super::data;
 use super::extents;
 use super::ledger::{Counted, Ledger};
+use super::load::{Loader, reason_of_loading};
 use super::look::Look;
 use super::omissions::Omissions;
 use super::rate::Rate;
 use super::system;
 use super::walk::{Entry, READ, Refusal, reason};
-use crate::failure::words;
 use crate::progress::{self, Unit};
 
 /// Pieces that are sorted together.
 const BATCH: usize = 1 << 16;
 /// Bytes of a piece.
 const PIECE_BYTES: u64 = 32 << 20;
-/// Bytes that are read at once.
-const STEP_BYTES: usize = 1 << 20;
 /// Threads that load: so many reads a disk has in its queue.
 const THREADS: usize = 4;
 
@@ -75,7 +73,8 @@ struct Job {
     is_out: AtomicBool,
 }
 
-/// A part of a file, in the order of the disk: of which one, and where there.
+/// A part of a file that begins and ends with data, in the order of the disk: of which one, and where
+/// there.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Piece {
     device: u64,
@@ -83,6 +82,10 @@ struct Piece {
     job: usize,
     start: u64,
     end: u64,
+    /// Bytes of data that are not in memory.
+    missing_bytes: u64,
+    /// Whether there are holes in its file.
+    has_holes: bool,
 }
 
 impl<'a> Warm<'a> {
@@ -115,8 +118,11 @@ impl<'a> Warm<'a> {
         }
         let (device, inode) = (entry.stat.st_dev, entry.stat.st_ino);
         let range = counts.offset_bytes..counts.offset_bytes + counts.length_bytes;
+        let (missing, has_holes) = missing(&entry.file, range.clone());
+        if missing.is_empty() {
+            return self.look.at(entry).map(Some);
+        }
         let extents = extents::of(entry.file.as_fd(), range.start, counts.length_bytes);
-        let starts = range.clone().step_by(PIECE_BYTES as usize);
         let mut batch = self.batch.lock().unwrap_or_else(PoisonError::into_inner);
         let job = batch.jobs.len();
         batch.jobs.push(Job {
@@ -125,16 +131,18 @@ impl<'a> Warm<'a> {
             has_row: entry.has_row,
             identity: (device, inode),
             before: counts.into(),
-            left: AtomicUsize::new(starts.clone().count()),
+            left: AtomicUsize::new(missing.len()),
             is_out: AtomicBool::new(false),
         });
-        batch.pieces.extend(starts.map(|start| Piece {
+        batch.pieces.extend(missing.into_iter().map(|(range, missing_bytes)| Piece {
             device,
             // Inodes are numbered as they lie, more or less.
-            place: extents::place(&extents, start).unwrap_or(inode),
+            place: extents::place(&extents, range.start).unwrap_or(inode),
             job,
-            start,
-            end: range.end.min(start + PIECE_BYTES),
+            start: range.start,
+            end: range.end,
+            missing_bytes,
+            has_holes,
         }));
         if batch.pieces.len() >= BATCH {
             self.load(&mut batch);
@@ -152,13 +160,13 @@ impl<'a> Warm<'a> {
     fn load(&self, batch: &mut Batch) {
         let Batch { jobs, mut pieces } = std::mem::take(batch);
         pieces.sort_unstable();
-        let total = pieces.iter().map(|piece| piece.end - piece.start).sum();
+        let total = pieces.iter().map(|piece| piece.missing_bytes).sum();
         progress::watch("warming", Unit::Bytes, total, |done| {
             let next = AtomicUsize::new(0);
             let work = || {
-                let mut buffer = vec![0; STEP_BYTES];
+                let mut loader = Loader::new();
                 while let Some(piece) = pieces.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    self.piece(&jobs[piece.job], piece.start..piece.end, &mut buffer, done);
+                    self.piece(&jobs[piece.job], piece, &mut loader, done);
                 }
             };
             thread::scope(|scope| {
@@ -171,7 +179,7 @@ impl<'a> Warm<'a> {
         });
     }
 
-    fn piece(&self, job: &Job, range: Range<u64>, buffer: &mut [u8], done: &AtomicU64) {
+    fn piece(&self, job: &Job, piece: &Piece, loader: &mut Loader, done: &AtomicU64) {
         if job.is_out.load(Ordering::Relaxed) {
             return;
         }
@@ -184,8 +192,8 @@ impl<'a> Warm<'a> {
             }
             Err(errno) => return self.leave_out(job, &reason(errno)),
         };
-        if let Err(error) = self.read(&file, range, buffer, done) {
-            self.leave_out(job, &format!("{}: see dmesg for more", words(&error)));
+        if let Err(error) = self.read(&file, piece, loader, done) {
+            self.leave_out(job, &reason_of_loading(&error));
         }
         let is_last = job.left.fetch_sub(1, Ordering::AcqRel) == 1;
         if is_last && !job.is_out.load(Ordering::Relaxed) {
@@ -203,31 +211,24 @@ impl<'a> Warm<'a> {
     fn read(
         &self,
         file: &File,
-        range: Range<u64>,
-        buffer: &mut [u8],
+        piece: &Piece,
+        loader: &mut Loader,
         done: &AtomicU64,
     ) -> std::io::Result<()> {
-        if self.rate.is_some() {
+        if self.rate.is_some() || piece.has_holes {
             // Each read loads what it asks for, and nothing ahead of it.
             let _ = fadvise(file, 0, None, Advice::Random);
         }
-        for start in range.clone().step_by(STEP_BYTES) {
-            let step = start..range.end.min(start + STEP_BYTES as u64);
-            let length = step.end - step.start;
-            if let Some(rate) = &self.rate {
-                rate.wait(length);
-            }
-            let mut at = step.start;
-            while at < step.end {
-                match file.read_at(&mut buffer[..(step.end - at) as usize], at)? {
-                    // It has shrunk.
-                    0 => break,
-                    read => at += read as u64,
-                }
-            }
-            done.fetch_add(length, Ordering::Relaxed);
-        }
-        Ok(())
+        data::parts(file, piece.start..piece.end).filter(|part| !is_there(file, part)).try_for_each(
+            |part| {
+                loader.load(file, part, |bytes| {
+                    if let Some(rate) = &self.rate {
+                        rate.wait(bytes);
+                    }
+                    done.fetch_add(bytes, Ordering::Relaxed);
+                })
+            },
+        )
     }
 
     fn count(&self, job: &Job, file: &File) {
@@ -244,4 +245,34 @@ impl<'a> Warm<'a> {
             false => self.ledger.add(job.row, &counted.counts),
         }
     }
+}
+
+/// The pieces of a range that hold data that is not in memory, and how many bytes of it; and whether there
+/// are holes.
+fn missing(file: &File, range: Range<u64>) -> (Vec<(Range<u64>, u64)>, bool) {
+    let mut pieces: Vec<(Range<u64>, u64)> = Vec::new();
+    let mut data_bytes = 0;
+    for data in data::parts(file, range.clone()) {
+        data_bytes += data.end - data.start;
+        for start in data.clone().step_by(PIECE_BYTES as usize) {
+            let part = start..data.end.min(start + PIECE_BYTES);
+            if is_there(file, &part) {
+                continue;
+            }
+            let bytes = part.end - part.start;
+            match pieces.last_mut() {
+                Some((piece, missing)) if part.end - piece.start <= PIECE_BYTES => {
+                    piece.end = part.end;
+                    *missing += bytes;
+                }
+                _ => pieces.push((part, bytes)),
+            }
+        }
+    }
+    (pieces, data_bytes < range.end - range.start)
+}
+
+/// Whether all of a part is in memory.
+fn is_there(file: &File, part: &Range<u64>) -> bool {
+    CacheCounts::of(file, part.clone()).is_ok_and(|counts| counts.resident_pages >= counts.pages)
 }
