@@ -2,17 +2,19 @@
 
 use std::io::{self, Write};
 
+use anstyle::Style;
 use clap::ColorChoice;
 use folio_shm::{Found, Segment, Usage};
 
+use crate::columns::{self, Cell, Column};
 use crate::failure::Failure;
 use crate::shm::arguments::{Gc, Ls, Rm, ShmOutput};
-use crate::shm::columns::Columns;
 use crate::shm::find::{failure, find};
 use crate::shm::journal;
 use crate::shm::report::{SegmentReport, user_name};
 use crate::shm::users::Users;
 use crate::size::rounded;
+use crate::table::Page;
 use crate::terminal::{self, BAD, STRONG};
 
 /// Lists segments.
@@ -98,37 +100,42 @@ fn print(reports: &[SegmentReport], output: ShmOutput, color: ColorChoice) -> Re
     write().or_else(|error: io::Error| Failure::of_output(&error))
 }
 
+const COLUMNS: [Column; 8] = [
+    Column::words("name"),
+    Column::words("kind"),
+    Column::number("size"),
+    Column::words("mode"),
+    Column::words("owner"),
+    Column::words("creator"),
+    Column::number("users"),
+    Column::words("state"),
+];
+
 /// A row for each; nothing where there is none.
 fn table(out: &mut impl Write, reports: &[SegmentReport]) -> io::Result<()> {
     if reports.is_empty() {
         return Ok(());
     }
-    const TITLES: [&str; 8] =
-        ["name", "kind", "size", "mode", "owner", "creator", "users", "state"];
-    let rows: Vec<[String; 8]> = reports
-        .iter()
-        .map(|report| {
-            [
-                terminal::printable(&report.name).into_owned(),
-                report.kind.into(),
-                rounded(report.payload_bytes),
-                report.mode.clone(),
-                user_name(report.user),
-                if report.kind == "journal" { "-".into() } else { report.creator_text() },
-                report.users.len().to_string(),
-                report.state.into(),
-            ]
-        })
-        .collect();
-    let columns = Columns::of(TITLES, &[2, 6], &rows);
-    columns.head(out)?;
-    for (row, report) in rows.iter().zip(reports) {
-        let is_left = matches!(report.state, "left-over" | "unfinished");
-        columns.row(out, row, |column| match column {
-            0 => STRONG,
-            7 if is_left => BAD,
-            _ => anstyle::Style::new(),
-        })?;
-    }
-    Ok(())
+    let rows: Vec<_> = reports.iter().map(row).collect();
+    columns::write(out, &COLUMNS, &rows, Page::of_terminal().width)
+}
+
+fn row(report: &SegmentReport) -> Vec<Cell> {
+    let state = match report.state {
+        "left-over" | "unfinished" => BAD,
+        _ => Style::new(),
+    };
+    vec![
+        Cell::styled(terminal::printable(&report.name), STRONG),
+        Cell::new(report.kind),
+        Cell::new(rounded(report.payload_bytes)),
+        Cell::new(report.mode.as_str()),
+        Cell::new(user_name(report.user)),
+        match report.kind {
+            "journal" => Cell::nothing(),
+            _ => Cell::new(report.creator_text()),
+        },
+        Cell::new(report.users.len().to_string()),
+        Cell::styled(report.state, state),
+    ]
 }
