@@ -425,3 +425,30 @@ fn special(kind: FileType) -> &'static str {
         _ => "what is neither file nor directory has no page cache",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::ColorChoice;
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    #[test]
+    fn a_visit_that_panics_ends_the_walk_and_keeps_nobody_waiting() {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join("f"), b"x").unwrap();
+        let (end, ended) = mpsc::channel();
+        // By itself, as it would go on for ever.
+        thread::spawn(move || {
+            let ledger = Ledger::new(0, 0);
+            let omissions = Omissions::new(ColorChoice::Never, true, false);
+            let (ledger, omissions) = (&ledger, &omissions);
+            let walk = Walk { one_file_system: false, threads: 4, ledger, omissions };
+            let paths = [directory.path().to_owned()];
+            let walked = catch_unwind(AssertUnwindSafe(|| walk.run(&paths, &|_| panic!("a bug"))));
+            end.send(walked.is_err())
+        });
+        assert_eq!(ended.recv_timeout(Duration::from_secs(60)), Ok(true));
+    }
+}
