@@ -2,7 +2,9 @@
 
 mod common;
 
+use std::ffi::OsStr;
 use std::fs::{self, OpenOptions};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileExt, PermissionsExt, symlink};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
@@ -310,6 +312,24 @@ fn a_watch_goes_on_until_nobody_reads_it() {
     drop(grown);
     let ran = Ran::from(child.wait_with_output().unwrap());
     assert!(ran.line().contains(&missing), "once, however often it is looked for: {ran:?}");
+}
+
+#[test]
+fn bytes_that_are_not_utf8_become_replacement_characters_in_every_json() {
+    let files = on_disk();
+    let path = files.0.path().join(OsStr::from_bytes(b"a\xff\xfeb"));
+    fs::write(&path, noise(PAGE)).unwrap();
+    let shown = format!("{}/a\u{fffd}\u{fffd}b", text(files.0.path()));
+    let json = |command: &str| {
+        let mut folio = folio(&[command, "--output", "json"]);
+        Ran::of(folio.arg(&path)).json()
+    };
+    assert_eq!(json("cache")["paths"][0]["path"], *shown);
+    assert_eq!(json("map")["source"], *shown);
+    let _map = folio::Mapping::open(&path).unwrap();
+    let process = std::process::id().to_string();
+    let report = run(&["ps", "--each", "--file", "*/a*b", "--output", "json", &process]).json();
+    assert_eq!(report[0]["mappings"][0]["path"], *shown, "{report:#}");
 }
 
 #[test]
