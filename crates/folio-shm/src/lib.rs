@@ -64,6 +64,9 @@ mod refused;
 pub mod segment;
 pub mod shared;
 mod sleep;
+mod slumber;
+#[cfg(test)]
+mod slumber_tests;
 mod space;
 mod sync;
 pub mod sysv;

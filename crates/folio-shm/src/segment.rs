@@ -38,6 +38,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use folio::{Mapping, View};
+use rustix::fs::SealFlags;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::header::{self, Header};
@@ -242,6 +243,14 @@ impl Segment {
     /// told apart ([`crate::mark`]).
     pub(crate) fn is_of_this_namespace(&self) -> bool {
         self.header.creator.namespace == Owner::this_process().namespace
+    }
+
+    /// Whether its pages may be lost: to somebody who makes it shorter, unless that is sealed, or punches a hole in huge pages,
+    /// whose pool may have no others then.
+    pub(crate) fn can_be_cut(&self) -> bool {
+        let seals = rustix::fs::fcntl_get_seals(self.file());
+        !seals.is_ok_and(|seals| seals.contains(SealFlags::SHRINK))
+            || space::unit(self.file()) > space::PAGE
     }
 
     fn file(&self) -> &File {

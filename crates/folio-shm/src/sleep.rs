@@ -60,9 +60,9 @@ pub(crate) fn sleep(
     }
 }
 
-/// Sleeps if the word is `seen`, for so long at most. Then the caller looks again.
-pub(crate) fn sleep_for(word: &AtomicU32, seen: u32, most: Duration) {
-    let _ = sleep_on_one(word, seen, Some(most));
+/// Sleeps if the word is `seen`, for so long at most, or as long as it takes to be woken. Then the caller looks again.
+pub(crate) fn sleep_for(word: &AtomicU32, seen: u32, most: Option<Duration>) {
+    let _ = sleep_on_one(word, seen, most);
 }
 
 fn sleep_on_both(

@@ -13,7 +13,7 @@ use crate::error::{Error, ErrorKind, Result};
 /// HUGETLBFS_MAGIC in statfs(2).
 const HUGETLBFS: i64 = 0x9584_58f6;
 
-const PAGE: u64 = 4096;
+pub(crate) const PAGE: u64 = 4096;
 
 const MORE: &str = "remove what nobody uses (gc), or have more: Docker's /dev/shm has 64 MB unless --shm-size says otherwise";
 

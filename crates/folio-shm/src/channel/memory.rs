@@ -24,6 +24,7 @@ pub(crate) struct Memory {
     start: NonNull<u8>,
     len: usize,
     is_read_only: bool,
+    can_be_cut: bool,
 }
 
 // SAFETY: the pointer is to memory of the segment, which may go to other threads; through it there are
@@ -44,7 +45,8 @@ impl Memory {
         let start = unsafe { NonNull::new_unchecked(start.add(header::BYTES)) };
         let len = segment.len();
         let is_read_only = !segment.mapping().protection().contains(Protection::WRITE);
-        Ok(Self { segment, start, len, is_read_only })
+        let can_be_cut = segment.can_be_cut();
+        Ok(Self { segment, start, len, is_read_only, can_be_cut })
     }
 
     pub(crate) fn segment(&self) -> &Segment {
@@ -55,6 +57,12 @@ impl Memory {
     #[inline]
     pub(crate) fn is_read_only(&self) -> bool {
         self.is_read_only
+    }
+
+    /// Whether its pages may be lost, to this process or another.
+    #[inline]
+    pub(crate) fn can_be_cut(&self) -> bool {
+        self.can_be_cut
     }
 
     /// The address of a position in the payload.

@@ -36,7 +36,11 @@ const TRIAL: u32 = 32;
 const ROUND: Duration = Duration::from_millis(1);
 
 /// How long anybody sleeps whom the other side overlooks in nothing. Where somebody cuts the segment, each has a page of
-/// its own instead of the one that it sleeps on, and nobody can wake another.
+/// its own instead of the one that it sleeps on, and nobody can wake another, not even in its own process.
+///
+/// Where nobody can cut it, the sleep has no end of its own, as a timer takes as long as a tenth of a wake-up. What an end
+/// is good for besides is done by the watch, which rings every second: for somebody may write over the bell, or leave with
+/// no word between what it does and its ring (a thread that ends with an execve(2), which no pidfd tells of).
 const LONGEST: Duration = Duration::from_secs(1);
 
 /// How a side of a channel waits for the other.
@@ -149,15 +153,20 @@ impl Wait {
                 std::thread::sleep(left.map_or(ROUND, |left| left.min(ROUND)));
                 continue;
             }
-            let is_watched = matches!(self.watched, Some((_, Some(_))));
+            let watched = self.watched.as_ref().and_then(|(_, watched)| watched.as_ref());
             let most = match holder {
-                Holder::Process(_) if !is_watched || has_died && !self.is_following => SHORT,
+                Holder::Process(_) if watched.is_none() || has_died && !self.is_following => SHORT,
                 Holder::Process(_) if peer.always_rings && !has_died => LONGEST,
                 // Who comes to take the place may die between taking it and ringing.
                 _ => LONG,
             };
             // A death rings, too.
-            sleep_for(bell.number, number, left.map_or(most, |left| left.min(most)));
+            let sleep = |most| sleep_for(bell.number, number, most);
+            let may_slumber = most == LONGEST && left.is_none() && !memory.can_be_cut();
+            let slumbers = || watched.is_some_and(|watched| watched.slumber(|| sleep(None)));
+            if !(may_slumber && slumbers()) {
+                sleep(Some(left.map_or(most, |left| left.min(most))));
+            }
             // Before it says again that it sleeps, which would have the other side wake it in vain.
             if let Some(found) = ready()? {
                 return Ok(found);

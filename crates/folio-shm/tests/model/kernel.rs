@@ -277,8 +277,8 @@ pub enum Woken {
     Lost,
 }
 
-pub fn sleep_for(word: &AtomicU32, seen: u32, most: Duration) {
-    sleep(word, seen, None, Some(Instant(now()) + most));
+pub fn sleep_for(word: &AtomicU32, seen: u32, most: Option<Duration>) {
+    sleep(word, seen, None, most.map(|most| Instant(now()) + most));
 }
 
 pub fn sleep(word: &AtomicU32, seen: u32, death: Option<&Death>, end: Option<Instant>) -> Woken {

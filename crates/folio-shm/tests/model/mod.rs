@@ -66,6 +66,10 @@ pub mod channel {
                 false
             }
 
+            pub fn can_be_cut(&self) -> bool {
+                false
+            }
+
             pub fn address(&self, at: usize) -> *mut u8 {
                 self.0.mapping().as_mut_ptr().wrapping_add(at)
             }
@@ -301,6 +305,12 @@ pub mod watch {
 
         pub fn death(&self) -> &Death {
             &self.death
+        }
+
+        /// Nobody makes rounds: who is not woken sleeps for ever.
+        pub fn slumber(&self, sleep: impl FnOnce()) -> bool {
+            sleep();
+            true
         }
     }
 
