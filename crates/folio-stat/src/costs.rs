@@ -21,6 +21,7 @@
 //! | shared, private | smaps | bit 56 of `/proc/PID/pagemap` |
 //! | swapped | smaps | PAGEMAP_SCAN |
 //! | clean, dirty, proportional | smaps | deduced from smaps, or estimated |
+//! | referenced | smaps | the whole's ratio |
 //! | locked | resident bytes where smaps has the flag `lo` | the same |
 //! | hugetlb | smaps, kept apart from `Rss` there | PAGEMAP_SCAN |
 //! | protection, sharing, backing, flags | smaps | smaps |
@@ -78,6 +79,9 @@ pub struct Costs {
     pub private_clean_bytes: usize,
     /// Resident pages that this process alone maps, once, and changed.
     pub private_dirty_bytes: usize,
+    /// Resident pages that have been touched since the kernel, or somebody by `/proc/PID/clear_refs`, last took
+    /// note. Of a part of a mapping, the whole's ratio. Hugetlb pages do not count.
+    pub referenced_bytes: usize,
     /// Resident pages that belong to no file or shared-memory object, copies of private mappings
     /// included.
     pub anonymous_bytes: usize,
@@ -116,6 +120,7 @@ impl Costs {
             shared_dirty_bytes: 0,
             private_clean_bytes: 0,
             private_dirty_bytes: 0,
+            referenced_bytes: 0,
             anonymous_bytes: 0,
             swapped_bytes: 0,
             locked_bytes: 0,
@@ -200,6 +205,7 @@ impl Costs {
             (&mut self.shared_dirty_bytes, other.shared_dirty_bytes),
             (&mut self.private_clean_bytes, other.private_clean_bytes),
             (&mut self.private_dirty_bytes, other.private_dirty_bytes),
+            (&mut self.referenced_bytes, other.referenced_bytes),
             (&mut self.anonymous_bytes, other.anonymous_bytes),
             (&mut self.swapped_bytes, other.swapped_bytes),
             (&mut self.locked_bytes, other.locked_bytes),
@@ -319,6 +325,7 @@ impl Costs {
             shared_dirty_bytes: shared_dirty,
             private_clean_bytes: private - private_dirty,
             private_dirty_bytes: private_dirty,
+            referenced_bytes: scaled(self.referenced_bytes, resident, self.resident_bytes),
             anonymous_bytes: if is_hugetlb { 0 } else { anonymous },
             // Markers of userfaultfd and of poisoned memory look like swapped pages.
             swapped_bytes: if is_whole {

@@ -186,6 +186,7 @@ fn figure(costs: &mut Costs, key: &[u8], value: &[u8]) -> Option<()> {
         b"Shared_Dirty" => &mut costs.shared_dirty_bytes,
         b"Private_Clean" => &mut costs.private_clean_bytes,
         b"Private_Dirty" => &mut costs.private_dirty_bytes,
+        b"Referenced" => &mut costs.referenced_bytes,
         b"Anonymous" => &mut costs.anonymous_bytes,
         b"Swap" => &mut costs.swapped_bytes,
         b"AnonHugePages" => &mut costs.anonymous_huge_bytes,
@@ -254,6 +255,7 @@ Rss:                   8 kB\n\
 Pss:                   6 kB\n\
 Shared_Dirty:          4 kB\n\
 Private_Dirty:         4 kB\n\
+Referenced:            4 kB\n\
 Anonymous:             8 kB\n\
 Locked:                6 kB\n\
 NewInTheKernel:    words\n\
@@ -275,6 +277,7 @@ VmFlags: ex \n";
         assert_eq!((first.resident_bytes, first.proportional_bytes), (8192, 6144));
         assert_eq!((first.shared_dirty_bytes, first.private_dirty_bytes), (4096, 4096));
         assert_eq!((first.locked_bytes, first.page_size_bytes), (8192, 4096));
+        assert_eq!(first.referenced_bytes, 4096);
         assert!(first.flags().contains(Flag::Sealed));
         assert!(first.flags().contains(Flag::Other(*b"zz")));
         let second = &all[1];

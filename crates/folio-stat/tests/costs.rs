@@ -20,6 +20,7 @@ fn pages_written_in_private_memory_are_private_and_dirty_and_pages_read_cost_not
         assert_eq!(costs.private_dirty_bytes, 5 * PAGE);
         assert_eq!(costs.proportional_bytes, 5 * PAGE);
         assert_eq!(costs.anonymous_bytes, 5 * PAGE);
+        assert!(costs.referenced_bytes <= 5 * PAGE);
         assert_eq!(costs.page_size_bytes, PAGE);
         assert_eq!((costs.swapped_bytes, costs.locked_bytes, costs.hugetlb_bytes), (0, 0, 0));
         assert!(!costs.estimated);
