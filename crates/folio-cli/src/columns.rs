@@ -8,8 +8,9 @@ use std::io::{self, Write};
 
 use anstyle::Style;
 
+use crate::letters;
 use crate::table::Page;
-use crate::terminal::{self, WEAK};
+use crate::terminal::WEAK;
 
 /// A column.
 #[derive(Debug, Clone, Copy)]
@@ -100,7 +101,7 @@ fn telling(columns: &[Column], rows: &[Vec<Cell>]) -> impl Iterator<Item = usize
 
 fn widths(columns: &[Column], rows: &[Vec<Cell>]) -> Vec<usize> {
     let width = |(index, column): (usize, &Column)| {
-        let cells = rows.iter().map(|row| terminal::columns(&row[index].text));
+        let cells = rows.iter().map(|row| letters::columns(&row[index].text));
         cells.chain([column.title.len()]).max().unwrap_or(0)
     };
     columns.iter().enumerate().map(width).collect()
@@ -140,7 +141,7 @@ pub(crate) fn write(
                 true => name(text, widths[index], page.unicode),
                 false => text.into(),
             };
-            let rest = widths[index].saturating_sub(terminal::columns(&text));
+            let rest = widths[index].saturating_sub(letters::columns(&text));
             let (before, behind) = if columns[index].is_number { (rest, 0) } else { (0, rest) };
             spaces += before;
             if !text.is_empty() {
@@ -156,12 +157,12 @@ pub(crate) fn write(
 
 /// A name in so many columns, as far to the right as it stands.
 fn name(text: &str, width: usize, unicode: bool) -> Cow<'_, str> {
-    if terminal::columns(text) <= width {
+    if letters::columns(text) <= width {
         return text.into();
     }
     let words = text.trim_start_matches(' ');
     let indent = text.len() - words.len();
-    let words = terminal::shortened(words, width.saturating_sub(indent).max(1), unicode);
+    let words = letters::shortened(words, width.saturating_sub(indent).max(1), unicode);
     format!("{:indent$}{words}", "").into()
 }
 
@@ -217,6 +218,6 @@ mod tests {
             narrow.contains("file  …/a/file/漢字.txt\n") && narrow.contains("    a name in it"),
             "{narrow}"
         );
-        assert!(narrow.lines().all(|line| terminal::columns(line) <= 30), "{narrow}");
+        assert!(narrow.lines().all(|line| letters::columns(line) <= 30), "{narrow}");
     }
 }

@@ -7,6 +7,7 @@ use clap::ColorChoice;
 use folio::{ErrorKind, FaultKind, Protection};
 
 use crate::arguments::Map;
+use crate::letters;
 use crate::size::grouped_in;
 use crate::terminal::{self, BAD};
 
@@ -128,7 +129,7 @@ pub(crate) fn words(error: &io::Error) -> String {
 impl fmt::Display for Failure {
     /// On one line, whatever a file is called.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&terminal::printable(&self.message))
+        f.write_str(&letters::printable(&self.message))
     }
 }
 

@@ -25,7 +25,8 @@
 //! 10. [`cache`] shows, loads, evicts and locks what the page cache holds of files.
 //! 11. [`faults`] watches the page faults of a program.
 //! 12. [`top`] shows what processes have in memory, live.
-//! 13. A [`Failure`] is one line on standard error.
+//! 13. Names that others have given reach a terminal as [`letters`] only.
+//! 14. A [`Failure`] is one line on standard error.
 //!
 //! Standard output carries the result and nothing else; [`progress`] and failures go to standard
 //! error.
@@ -38,6 +39,7 @@ pub mod faults;
 pub mod generate;
 pub mod hex;
 pub mod ipc;
+pub mod letters;
 pub mod map;
 mod namedadvice;
 pub mod newfile;

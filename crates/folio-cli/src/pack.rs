@@ -11,6 +11,7 @@ use folio_store_zstd::{Format, Packed, format::HEAD_BYTES};
 use serde::Serialize;
 
 use crate::failure::{Failure, words};
+use crate::letters;
 use crate::newfile::NewFile;
 use crate::packarguments::{Pack, PackOutput};
 use crate::progress::{self, Unit};
@@ -170,7 +171,7 @@ fn write(report: &Report, output: PackOutput, color: ColorChoice) -> io::Result<
             writeln!(out)?;
         }
         PackOutput::Text => {
-            let target = terminal::printable(&report.target);
+            let target = letters::printable(&report.target);
             let (packed, length) = (rounded(report.packed_bytes), rounded(report.length_bytes));
             write!(out, "{STRONG}{target}{STRONG:#}  {packed} of {length}")?;
             let hundredths = u128::from(report.packed_bytes) * 100;

@@ -4,11 +4,12 @@ use std::io::{self, Write};
 
 use anstyle::Style;
 
+use crate::letters;
 use crate::pagedreport::{PagedReport, Stalls};
 use crate::size::{exact, grouped, grouped_in, rounded};
 use crate::strip;
 use crate::table::{LABEL, Page, head, label, row, wrap};
-use crate::terminal::{self, BAD, GOOD, WEAK};
+use crate::terminal::{BAD, GOOD, WEAK};
 
 /// Writes a report.
 ///
@@ -17,7 +18,7 @@ use crate::terminal::{self, BAD, GOOD, WEAK};
 pub fn write(out: &mut impl Write, report: &PagedReport, page: Page) -> io::Result<()> {
     let source = match report.source.as_str() {
         "-" => "standard input".into(),
-        source => terminal::printable(source),
+        source => letters::printable(source),
     };
     let at = (report.length_bytes as u64, report.address);
     head(out, &source, at, (&report.bytes, report.offset_bytes), page)?;

@@ -7,6 +7,7 @@ use std::io::{self, Write};
 use anstyle::Style;
 use folio_stat::{Flag, Residency};
 
+use crate::letters;
 use crate::report::Report;
 use crate::size::{exact, grouped, grouped_in, rounded};
 use crate::terminal::{self, BAD, GOOD, STRONG, WEAK};
@@ -51,7 +52,7 @@ pub fn write(out: &mut impl Write, report: &Report, page: Page) -> io::Result<()
         // SOURCE is its size.
         ("anonymous", _) => "anonymous memory".into(),
         (_, "-") => "standard input".into(),
-        (_, source) => terminal::printable(source),
+        (_, source) => letters::printable(source),
     };
     let at = (report.length_bytes as u64, report.address);
     head(out, &source, at, (&report.bytes, report.offset_bytes), page)?;
@@ -64,7 +65,7 @@ pub fn write(out: &mut impl Write, report: &Report, page: Page) -> io::Result<()
         faults(out, report, page)?;
     }
     if let Some(fault) = &report.fault {
-        let lines = wrap(&grouped_in(&fault.reason), page.beside());
+        let lines = wrap(&letters::printable(&grouped_in(&fault.reason)), page.beside());
         row(out, "fault", BAD, &lines)?;
     }
     Ok(())
@@ -132,7 +133,7 @@ fn identity(out: &mut impl Write, report: &Report, page: Page) -> io::Result<()>
 }
 
 /// Whether a flag says what protection, sharing and backing do not.
-fn is_news(flag: Flag) -> bool {
+pub(crate) fn is_news(flag: Flag) -> bool {
     use Flag::{
         Accountable, Executable, Hugetlb, MayExecute, MayRead, MayShare, MayWrite, Readable,
         Shared, SoftDirty, Writable,
@@ -252,7 +253,7 @@ pub(crate) fn wrap(text: &str, width: usize) -> Vec<String> {
         let line = lines.last_mut().expect("there is always a line");
         if line.is_empty() {
             line.push_str(word);
-        } else if line.chars().count() + 1 + word.chars().count() <= width {
+        } else if letters::columns(line) + 1 + letters::columns(word) <= width {
             line.push(' ');
             line.push_str(word);
         } else {

@@ -2,7 +2,6 @@
 //!
 //! Everything is written with styles; the stream takes them out again where they are not wanted.
 
-use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal, Write};
 
@@ -10,7 +9,6 @@ use anstream::AutoStream;
 use anstream::adapter::StripBytes;
 use anstyle::{AnsiColor, Style};
 use clap::ColorChoice;
-use ratatui::text::Span;
 
 /// What stands out: the name of the thing.
 pub const STRONG: Style = Style::new().bold();
@@ -126,73 +124,4 @@ pub fn is_unicode() -> bool {
         let locale = locale.to_ascii_lowercase();
         locale.contains("utf-8") || locale.contains("utf8")
     })
-}
-
-/// A text without characters that would move the cursor, end the line, or turn round what stands beside
-/// them.
-pub fn printable(text: &str) -> Cow<'_, str> {
-    if !text.chars().any(misleads) {
-        return text.into();
-    }
-    let escaped = |c: char| match misleads(c) {
-        true => c.escape_default().to_string(),
-        false => c.to_string(),
-    };
-    text.chars().map(escaped).collect::<String>().into()
-}
-
-/// Columns that a text takes.
-pub fn columns(text: &str) -> usize {
-    match text.is_ascii() {
-        true => text.len(),
-        false => Span::raw(text).width(),
-    }
-}
-
-/// A text in no more than so many columns: of what has slashes its end, of all else its beginning.
-///
-/// ```
-/// use folio_cli::terminal::shortened;
-/// assert_eq!(shortened("/usr/lib/libc.so", 8, true), "…libc.so");
-/// assert_eq!(shortened("postgres: writer", 8, true), "postgre…");
-/// ```
-pub fn shortened(text: &str, width: usize, unicode: bool) -> String {
-    let text = printable(text);
-    if columns(&text) <= width {
-        return text.into_owned();
-    }
-    let mark = if unicode { "…" } else { "~" };
-    let mut left = width.saturating_sub(1);
-    let mut fits = |letter: &char| {
-        let wide = columns(letter.encode_utf8(&mut [0; 4]));
-        let fits = wide <= left;
-        left = left.saturating_sub(wide);
-        fits
-    };
-    match text.contains('/') {
-        true => {
-            let end: Vec<char> = text.chars().rev().take_while(&mut fits).collect();
-            mark.chars().chain(end.into_iter().rev()).collect()
-        }
-        false => text.chars().take_while(&mut fits).chain(mark.chars()).collect(),
-    }
-}
-
-/// Whether a character acts on others: controls, ends of lines and paragraphs, and the marks of bidirectional
-/// text (Unicode Standard Annex 9).
-fn misleads(c: char) -> bool {
-    let is_mark = matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}');
-    c.is_control() || is_mark || matches!(c, '\u{2066}'..='\u{2069}')
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn characters_that_mislead_are_escaped_and_nothing_else() {
-        assert_eq!(printable("plain µ 漢字 עברית"), "plain µ 漢字 עברית");
-        assert_eq!(printable("a\nb\x1b[31m"), "a\\nb\\u{1b}[31m");
-        assert_eq!(printable("a\u{202e}fdp.\u{2069}"), "a\\u{202e}fdp.\\u{2069}");
-    }
 }

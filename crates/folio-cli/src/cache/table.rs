@@ -11,10 +11,11 @@ use super::counts::Counts;
 use super::ledger::{Kind, Row};
 use super::report::{Done, Report, page_bytes};
 use crate::columns::{self, Cell, Column};
+use crate::letters;
 use crate::size::{grouped, rounded};
 use crate::strip;
 use crate::table::{Page, wrap};
-use crate::terminal::{self, GOOD, STRONG};
+use crate::terminal::{GOOD, STRONG};
 
 /// Columns of a strip, at most and at least.
 const STRIP: (usize, usize) = (48, 8);
@@ -128,7 +129,7 @@ fn lines(report: &Report) -> Vec<Line<'_>> {
 }
 
 fn add<'a>(lines: &mut Vec<Line<'a>>, row: &'a Row, depth: usize) {
-    let mut name = terminal::printable(&row.path.to_string_lossy()).into_owned();
+    let mut name = letters::printable(&row.path.to_string_lossy()).into_owned();
     if row.kind == Kind::Directory && !name.ends_with('/') {
         name.push('/');
     }
@@ -154,7 +155,7 @@ fn done(out: &mut impl Write, done: &Done, page: Page) -> io::Result<()> {
                     true => String::new(),
                     false => format!(" by process {}", processes.join(", ")),
                 };
-                let path = terminal::printable(&stayed.path);
+                let path = letters::printable(&stayed.path);
                 let bytes = rounded(stayed.resident_bytes);
                 say(format!("{bytes} stayed of {path}: {}{by}", stayed.reason))
             })

@@ -9,14 +9,14 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use crate::faults::report::Chain;
-use crate::terminal;
+use crate::letters;
 
 /// The lines, counting page faults, or microseconds that threads stood still.
 pub(crate) fn write(chains: &[Chain], by_time: bool) -> String {
     let mut sums = BTreeMap::new();
     for chain in chains {
         // What has a meaning in this format.
-        let frame = |name: &str| terminal::printable(name).replace(';', ":");
+        let frame = |name: &str| letters::printable(name).replace(';', ":");
         let frames: Vec<_> = chain.frames.iter().map(|name| frame(name)).collect();
         let count = match by_time {
             true => chain.counts.stall_nanoseconds,

@@ -6,8 +6,8 @@ use crate::faults::report::{OfBacking, Report};
 use crate::faults::text::{head, heated};
 use crate::ipc::svg::{begin, text};
 use crate::ipc::text::time;
+use crate::letters::printable;
 use crate::size::{exact, grouped};
-use crate::terminal::printable;
 
 /// Files that are drawn.
 const FILES: usize = 6;

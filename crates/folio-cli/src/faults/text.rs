@@ -7,10 +7,11 @@ use anstyle::Style;
 
 use crate::faults::report::{OfBacking, OfFunction, Report};
 use crate::ipc::text::time;
+use crate::letters;
 use crate::shm::columns::Columns;
 use crate::size::{exact, grouped};
 use crate::table::{Page, row, wrap};
-use crate::terminal::{self, BAD, STRONG, WEAK};
+use crate::terminal::{BAD, STRONG, WEAK};
 
 const TITLES: [&str; 6] = ["stall", "major", "minor", "signal", "of", "touched by"];
 const NUMBERS: [usize; 4] = [0, 1, 2, 3];
@@ -80,7 +81,7 @@ pub(crate) fn head(report: &Report) -> (String, String) {
         },
         (None, None) => String::new(),
     };
-    let name = short(&terminal::printable(&name), 2 * NAME_WIDTH);
+    let name = short(&letters::printable(&name), 2 * NAME_WIDTH);
     let total = &report.total;
     let elapsed = time(report.elapsed_nanoseconds as f64);
     let rest = match total.faults() {
@@ -124,7 +125,7 @@ fn table(out: &mut impl Write, report: &Report, most: usize, page: Page) -> io::
             count(counts.major_faults),
             count(counts.minor_faults),
             count(counts.signalled_faults),
-            terminal::printable(&backing.name).into_owned(),
+            letters::printable(&backing.name).into_owned(),
             String::new(),
         ]);
     }
@@ -159,7 +160,7 @@ fn table(out: &mut impl Write, report: &Report, most: usize, page: Page) -> io::
 /// Columns of a line that those before this one take.
 fn taken(rows: &[[String; 6]], column: usize) -> usize {
     let wide = |column: usize| {
-        let cells = rows.iter().map(|row| row[column].chars().count());
+        let cells = rows.iter().map(|row| letters::columns(&row[column]));
         cells.chain([TITLES[column].len()]).max().unwrap_or(0)
     };
     (0..column).map(|column| wide(column) + 2).sum()
@@ -171,19 +172,19 @@ fn function(function: &OfFunction, room: usize) -> String {
     if room < LEAST_FUNCTION {
         return String::new();
     }
-    let mut text = short(&terminal::printable(&function.function), room);
-    let rest = |text: &str| room.saturating_sub(text.chars().count());
+    let mut text = short(&letters::printable(&function.function), room);
+    let rest = |text: &str| room.saturating_sub(letters::columns(text));
     if let (Some(file), Some(line)) = (&function.source_file, function.source_line) {
-        let file = terminal::printable(file.rsplit('/').next().unwrap_or_default());
+        let file = letters::printable(file.rsplit('/').next().unwrap_or_default());
         let line = format!(" ({file}:{line})");
-        if line.chars().count() <= rest(&text) {
+        if letters::columns(&line) <= rest(&text) {
             text += &line;
         }
     }
     let room_of_caller = rest(&text).saturating_sub(BETWEEN.len());
     match &function.caller {
-        Some(caller) if room_of_caller >= LEAST_FUNCTION.min(caller.chars().count()) => {
-            format!("{text}{BETWEEN}{}", short(&terminal::printable(caller), room_of_caller))
+        Some(caller) if room_of_caller >= LEAST_FUNCTION.min(letters::columns(caller)) => {
+            format!("{text}{BETWEEN}{}", short(&letters::printable(caller), room_of_caller))
         }
         _ => text,
     }
@@ -200,9 +201,8 @@ fn quoted(word: &str) -> Cow<'_, str> {
 
 /// The end of a text, which says most of a path and of a function.
 fn short(text: &str, width: usize) -> String {
-    let count = text.chars().count();
-    match count > width {
-        true => format!("...{}", text.chars().skip(count - (width - 3)).collect::<String>()),
+    match letters::columns(text) > width {
+        true => format!("...{}", letters::end(text, width.saturating_sub(3))),
         false => text.to_owned(),
     }
 }
@@ -210,7 +210,7 @@ fn short(text: &str, width: usize) -> String {
 /// Offsets down, time across.
 fn map(out: &mut impl Write, file: &OfBacking, page: Page) -> io::Result<()> {
     let Some(heat) = &file.heat else { return Ok(()) };
-    let name = terminal::printable(&file.name);
+    let name = letters::printable(&file.name);
     writeln!(out, "{STRONG}{}{STRONG:#}", short(&name, page.width))?;
     let labels = |offset: u64| exact(offset);
     let grid = heat.grid(HEAT_ROWS, page.width.saturating_sub(16).clamp(8, 120));
@@ -232,7 +232,7 @@ fn map(out: &mut impl Write, file: &OfBacking, page: Page) -> io::Result<()> {
         moment => time(moment as f64),
     });
     let columns = grid.counts.first().map_or(0, Vec::len);
-    let gap = columns.saturating_sub(start.chars().count() + end.chars().count()).max(1);
+    let gap = columns.saturating_sub(letters::columns(&start) + letters::columns(&end)).max(1);
     writeln!(out, "{WEAK}{:width$} {start}{:gap$}{end}{WEAK:#}", "", "")
 }
 
@@ -258,7 +258,7 @@ fn cell(count: u64, most: u64, unicode: bool) -> char {
 
 fn advice(out: &mut impl Write, report: &Report, page: Page) -> io::Result<()> {
     for advice in &report.advice {
-        let name = short(&terminal::printable(&advice.backing), NAME_WIDTH);
+        let name = short(&letters::printable(&advice.backing), NAME_WIDTH);
         let text = format!("{name}: {}", advice.text);
         row(out, "what helps", Style::new(), &wrap(&text, page.beside()))?;
     }
@@ -323,12 +323,19 @@ mod tests {
         let one = OfFunction {
             function: "decode".into(),
             caller: Some("/usr/lib/libc.so+0x1234".into()),
+            source_file: None,
+            source_line: None,
             counts: Default::default(),
         };
         assert_eq!(function(&one, 40), "decode < /usr/lib/libc.so+0x1234");
         assert_eq!(function(&one, 20), "decode < ...o+0x1234");
         assert_eq!(function(&one, 16), "decode");
         assert_eq!(function(&one, 5), "");
+        let file = Some("/src/lib.rs".into());
+        let one = OfFunction { source_file: file, source_line: Some(7), ..one };
+        assert_eq!(function(&one, 32), "decode (lib.rs:7) < ...so+0x1234");
+        assert_eq!(function(&one, 18), "decode (lib.rs:7)");
+        assert_eq!(function(&one, 16), "decode");
     }
 
     #[test]

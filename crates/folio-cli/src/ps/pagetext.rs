@@ -6,12 +6,13 @@ use std::io::{self, Write};
 use anstyle::Style;
 
 use crate::columns::{self, Cell, Column};
+use crate::letters::printable;
 use crate::ps::detail::{self, Part, Run, words};
 use crate::ps::group;
 use crate::ps::span::AddressSpan;
 use crate::size::{exact, grouped, rounded};
 use crate::table::{Page, row, wrap};
-use crate::terminal::{GOOD, WEAK, printable};
+use crate::terminal::{GOOD, WEAK};
 
 /// Writes parts of mappings, with their pages.
 ///

@@ -6,6 +6,7 @@ use anstyle::Style;
 use folio_stat::{Residency, Sharing};
 
 use crate::columns::{self, Cell, Column};
+use crate::letters::{self, printable};
 use crate::ps::figures::Figures;
 use crate::ps::group::Group;
 use crate::ps::overview::{Overview, State};
@@ -13,7 +14,7 @@ use crate::ps::snapshot::Snapshot;
 use crate::size::{grouped, rounded};
 use crate::strip;
 use crate::table::{Page, row, wrap};
-use crate::terminal::{self, BAD, GOOD, STRONG, WEAK, printable};
+use crate::terminal::{BAD, GOOD, STRONG, WEAK};
 
 /// Writes a row for each process, and their total.
 ///
@@ -118,8 +119,8 @@ pub fn head(out: &mut impl Write, overview: &Overview, page: Page) -> io::Result
     let rest = start.strip_prefix(&*name).unwrap_or_default();
     write!(out, "{STRONG}{name}{STRONG:#}{rest}")?;
     if let Some(executable) = &overview.executable {
-        let room = page.width.saturating_sub(terminal::columns(&start) + 2);
-        write!(out, "  {}", terminal::shortened(executable, room, page.unicode))?;
+        let room = page.width.saturating_sub(letters::columns(&start) + 2);
+        write!(out, "  {}", letters::shortened(executable, room, page.unicode))?;
     }
     writeln!(out)
 }

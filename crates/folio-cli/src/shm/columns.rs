@@ -4,6 +4,7 @@ use std::io::{self, Write};
 
 use anstyle::Style;
 
+use crate::letters;
 use crate::terminal::WEAK;
 
 /// The columns of a table, and how wide they are.
@@ -29,12 +30,12 @@ impl<const N: usize> Columns<N> {
     /// As wide as these rows need them, too. Columns do not become narrower again.
     pub fn widen(&mut self, rows: &[[String; N]]) {
         for (column, width) in self.widths.iter_mut().enumerate() {
-            let cells = rows.iter().map(|row| row[column].chars().count());
+            let cells = rows.iter().map(|row| letters::columns(&row[column]));
             *width = cells.chain([*width]).max().unwrap_or(0);
         }
     }
 
-    /// Lines have no more characters than this.
+    /// Lines are no wider than this.
     pub fn limit(&mut self, width: usize) {
         self.most = width;
     }
@@ -63,18 +64,37 @@ impl<const N: usize> Columns<N> {
         for (column, cell) in cells.iter().enumerate().take(last + 1) {
             let (style, width) = (style(column), self.widths[column]);
             let text = match self.is_number[column] {
-                true => format!("{cell:>width$}"),
                 false if column == last => cell.clone(),
-                false => format!("{cell:<width$}"),
+                is_number => letters::padded(cell, width, is_number),
             };
-            let text: String = text.chars().take(rest).collect();
+            let text = letters::beginning(&text, rest);
             write!(out, "{style}{text}{style:#}")?;
-            rest -= text.chars().count();
+            rest -= letters::columns(text);
             if column < last {
                 write!(out, "{:1$}", "", rest.min(2))?;
                 rest -= rest.min(2);
             }
         }
         writeln!(out)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cells_are_as_wide_as_their_letters_and_no_line_is_wider_than_it_may_be() {
+        let rows =
+            [["名前", "1", "end"], ["e\u{301}", "22", "end"]].map(|row| row.map(String::from));
+        let mut columns = Columns::of(["a", "b", "c"], &[1], &rows);
+        let text = |columns: &Columns<3>| {
+            let mut out = Vec::new();
+            rows.iter().for_each(|row| columns.row(&mut out, row, |_| Style::new()).unwrap());
+            String::from_utf8(out).unwrap()
+        };
+        assert_eq!(text(&columns), "名前   1  end\ne\u{301}     22  end\n");
+        columns.limit(3);
+        assert_eq!(text(&columns), "名 \ne\u{301}  \n");
     }
 }

@@ -8,6 +8,7 @@ use folio_shm::{Found, Segment, Usage};
 
 use crate::columns::{self, Cell, Column};
 use crate::failure::Failure;
+use crate::letters;
 use crate::shm::arguments::{Gc, Ls, Rm, ShmOutput};
 use crate::shm::find::{failure, find};
 use crate::shm::journal;
@@ -117,7 +118,7 @@ fn table(out: &mut impl Write, reports: &[SegmentReport]) -> io::Result<()> {
         return Ok(());
     }
     let rows: Vec<_> = reports.iter().map(row).collect();
-    columns::write(out, &COLUMNS, &rows, Page::of_terminal().width)
+    columns::write(out, &COLUMNS, &rows, Page::of_terminal())
 }
 
 fn row(report: &SegmentReport) -> Vec<Cell> {
@@ -126,7 +127,7 @@ fn row(report: &SegmentReport) -> Vec<Cell> {
         _ => Style::new(),
     };
     vec![
-        Cell::styled(terminal::printable(&report.name), STRONG),
+        Cell::styled(letters::printable(&report.name), STRONG),
         Cell::new(report.kind),
         Cell::new(rounded(report.payload_bytes)),
         Cell::new(report.mode.as_str()),

@@ -5,6 +5,7 @@ use std::time::UNIX_EPOCH;
 
 use serde::Serialize;
 
+use crate::letters;
 use crate::shm::arguments::MessageOutput;
 use crate::shm::inlet::Origin;
 
@@ -61,9 +62,9 @@ fn line(message: &[u8]) -> String {
     let mut line = String::new();
     for chunk in message.utf8_chunks() {
         for c in chunk.valid().chars() {
-            match c.is_control() && c != '\t' {
-                true => line.extend(c.escape_default()),
-                false => line.push(c),
+            match c {
+                '\t' => line.push(c),
+                c => letters::push_printable(&mut line, c),
             }
         }
         line.extend(chunk.invalid().iter().map(|byte| format!("\\x{byte:02x}")));
@@ -82,6 +83,7 @@ mod tests {
             (b"two\nlines\r", "two\\nlines\\r"),
             (b"\x1b[31m\xff\xfe", "\\u{1b}[31m\\xff\\xfe"),
             ("µ".as_bytes(), "µ"),
+            ("a\u{202e}b\u{2028}".as_bytes(), "a\\u{202e}b\\u{2028}"),
             (b"", ""),
         ] {
             assert_eq!(line(message), expected);

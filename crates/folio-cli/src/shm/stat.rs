@@ -9,6 +9,7 @@ use folio_shm::{Broadcast, Found, Kind, Queue, Segment};
 use serde::Serialize;
 
 use crate::failure::Failure;
+use crate::letters;
 use crate::shm::arguments::{ShmOutput, Stat};
 use crate::shm::find::{failure, find, open_found, trusting_anybody};
 use crate::shm::journal::{self, JournalReport};
@@ -135,7 +136,7 @@ fn write(whole: &Whole, output: ShmOutput, color: ColorChoice) -> io::Result<()>
 
 fn text(out: &mut impl Write, whole: &Whole) -> io::Result<()> {
     let Whole { segment, .. } = whole;
-    let name = terminal::printable(&segment.name);
+    let name = letters::printable(&segment.name);
     let now = whole.payload_now_bytes.unwrap_or(segment.payload_bytes);
     writeln!(out, "{STRONG}{name}{STRONG:#}  {}, {}\n", segment.kind, exact(now))?;
     let mut line = |label: &str, text: String| row(out, label, Style::new(), &[text]);

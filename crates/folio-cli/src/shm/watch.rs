@@ -9,6 +9,7 @@ use clap::ColorChoice;
 use signal_hook::consts::SIGINT;
 
 use crate::failure::Failure;
+use crate::letters;
 use crate::shm::arguments::{ShmOutput, Watch};
 use crate::shm::columns::Columns;
 use crate::shm::find::{failure, find};
@@ -199,7 +200,7 @@ fn cells(change: &Change) -> [String; 9] {
     let is_channel = change.sent.is_some();
     let people = |pids: &[u32]| number(is_channel.then_some(pids.len() as u64));
     [
-        terminal::printable(&change.name).into_owned(),
+        letters::printable(&change.name).into_owned(),
         rate(change.sent_per_second),
         rate(change.received_per_second),
         change.bytes_per_second.map_or("-".into(), |rate| format!("{}/s", rounded(rate as u64))),

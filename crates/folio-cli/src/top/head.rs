@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use ratatui::style::Style;
 
+use crate::letters;
 use crate::size::{grouped, rounded};
-use crate::terminal;
 use crate::top::history::History;
 use crate::top::list;
 use crate::top::pen::{self, Pen};
@@ -105,7 +105,7 @@ fn process(pen: &mut Pen<'_>, snapshot: &Snapshot, state: &State) {
     let mut x = title(pen, row, state);
     if let Some(group) = state.group.as_ref().filter(|_| state.level == Level::Mappings) {
         let left = pen.area().width.saturating_sub(x);
-        let group = terminal::shortened(&group.name, left.into(), state.look.unicode);
+        let group = letters::shortened(&group.name, left.into(), state.look.unicode);
         x = pen.write(x, 0, u16::MAX, &group, state.look.strong()) + 2;
     }
     let costs = row.costs.filter(|_| state.level == Level::Groups);
@@ -151,7 +151,7 @@ fn mapping(pen: &mut Pen<'_>, snapshot: &Snapshot, state: &State) {
         process(pen, snapshot, state);
     }
     if let Some(line) = list::open_line(snapshot, state) {
-        let name = terminal::shortened(&line.name, pen.area().width.into(), look.unicode);
+        let name = letters::shortened(&line.name, pen.area().width.into(), look.unicode);
         pen.write(0, 1, u16::MAX, &name, look.strong());
         let offset = match line.offset_bytes {
             0 => String::new(),

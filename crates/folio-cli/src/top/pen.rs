@@ -14,7 +14,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
-use crate::terminal;
+use crate::letters;
 
 /// Writes into a part of a picture.
 #[derive(Debug)]
@@ -41,7 +41,7 @@ impl<'a> Pen<'a> {
             return x;
         }
         let width = width.min(self.area.width - x);
-        let text = terminal::printable(text);
+        let text = letters::printable(text);
         let (left, top) = (self.area.x + x, self.area.y + y);
         let (end, _) = self.buffer.set_stringn(left, top, text, width.into(), style);
         end - self.area.x
@@ -67,5 +67,5 @@ impl<'a> Pen<'a> {
 
 /// Columns that a text takes.
 pub fn columns(text: &str) -> u16 {
-    u16::try_from(terminal::columns(text)).unwrap_or(u16::MAX)
+    u16::try_from(letters::columns(text)).unwrap_or(u16::MAX)
 }

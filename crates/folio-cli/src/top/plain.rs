@@ -11,6 +11,7 @@ use signal_hook::consts::SIGINT;
 
 use crate::columns::{self, Cell, Column};
 use crate::failure::Failure;
+use crate::letters;
 use crate::ps::figures::Figures;
 use crate::signals::arrivals;
 use crate::size::rounded;
@@ -143,7 +144,7 @@ fn cells(row: &Row) -> Vec<Cell> {
         Cell::new(growth(row.activity.growth_per_second)),
         Cell::new(rate(row.activity.minor_per_second)),
         Cell::new(rate(row.activity.major_per_second)),
-        Cell::styled(terminal::printable(&name), STRONG),
+        Cell::styled(letters::printable(&name), STRONG),
     ]
 }
 

@@ -11,8 +11,8 @@
 
 use ratatui::style::{Modifier, Style};
 
+use crate::letters;
 use crate::size::{grouped, rounded};
-use crate::terminal;
 use crate::top::columns::{self, Column, Columns, LineColumn, ProcessColumn};
 use crate::top::list;
 use crate::top::pen::Pen;
@@ -179,7 +179,7 @@ fn of_process(row: &Row, placed: columns::Placed<ProcessColumn>, look: Look) -> 
         C::Major => rate(row.activity.major_per_second),
         C::Faults => row.activity.minor.bars(placed.width.into(), look.unicode),
         C::Name if row.has_ended => format!("has ended: {}", row.name),
-        C::Name => terminal::shortened(&row.name, placed.width.into(), look.unicode),
+        C::Name => letters::shortened(&row.name, placed.width.into(), look.unicode),
     };
     let style = match placed.column {
         _ if row.has_ended => look.weak(),
@@ -205,7 +205,7 @@ fn of_line(line: &Line, placed: columns::Placed<LineColumn>, look: Look) -> (Str
         C::Dirty => bytes(figures.dirty_bytes()),
         C::Huge => bytes(figures.huge_bytes()),
         C::Swapped => bytes(figures.swapped_bytes),
-        C::Name => terminal::shortened(&line.name, placed.width.into(), look.unicode),
+        C::Name => letters::shortened(&line.name, placed.width.into(), look.unicode),
     };
     let style = match placed.column {
         _ if text == "-" => look.weak(),
