@@ -318,3 +318,12 @@ fn too_much_to_lock_is_refused_with_the_way_out() {
     assert_eq!(output.status.code(), Some(1));
     assert!(line.contains("cannot lock") && line.contains("ulimit -l"), "{line}");
 }
+
+#[test]
+fn where_there_is_nothing_to_lock_nobody_waits() {
+    let files = Files::new();
+    let missing = text(&files.path("missing"));
+    let ran = run(&["cache", "--lock", &missing]);
+    assert_eq!((ran.code, ran.text()), (1, ""));
+    assert!(ran.line().contains("missing: No such file"), "{}", ran.line());
+}

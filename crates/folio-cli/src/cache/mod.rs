@@ -74,6 +74,9 @@ pub fn run(arguments: &Cache, color: ColorChoice) -> Result<(), Failure> {
         let omissions = Omissions::new(color, is_first, is_json);
         let lock = arguments.lock.then(|| Lock::new(look.clone()));
         let report = report(arguments, &look, lock.as_ref(), &omissions)?;
+        if lock.is_some() && report.total().0.files == 0 && !omissions.is_empty() {
+            return omissions.close();
+        }
         let resident_bytes = report.resident_bytes();
         let is_read = write(arguments, report, &omissions, color)?;
         if let Some(lock) = lock {

@@ -64,6 +64,11 @@ impl Omissions {
         }
     }
 
+    /// Whether nothing was left out so far.
+    pub fn is_empty(&self) -> bool {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner).0.is_none()
+    }
+
     /// Those that were kept so far.
     pub fn list(&self) -> Vec<Omission> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner).1.clone()
