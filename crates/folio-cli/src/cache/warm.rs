@@ -118,7 +118,8 @@ impl<'a> Warm<'a> {
         }
         let (device, inode) = (entry.stat.st_dev, entry.stat.st_ino);
         let range = counts.offset_bytes..counts.offset_bytes + counts.length_bytes;
-        let (missing, has_holes) = missing(&entry.file, range.clone());
+        let is_there = |part: &_| counts.resident_pages > 0 && is_there(&entry.file, part);
+        let (missing, has_holes) = missing(&entry.file, range.clone(), is_there);
         if missing.is_empty() {
             return self.look.at(entry).map(Some);
         }
@@ -219,16 +220,19 @@ impl<'a> Warm<'a> {
             // Each read loads what it asks for, and nothing ahead of it.
             let _ = fadvise(file, 0, None, Advice::Random);
         }
-        data::parts(file, piece.start..piece.end).filter(|part| !is_there(file, part)).try_for_each(
-            |part| {
-                loader.load(file, part, |bytes| {
-                    if let Some(rate) = &self.rate {
-                        rate.wait(bytes);
-                    }
-                    done.fetch_add(bytes, Ordering::Relaxed);
-                })
-            },
-        )
+        let mut load = |part| {
+            loader.load(file, part, |bytes| {
+                if let Some(rate) = &self.rate {
+                    rate.wait(bytes);
+                }
+                done.fetch_add(bytes, Ordering::Relaxed);
+            })
+        };
+        let range = piece.start..piece.end;
+        if piece.missing_bytes == piece.end - piece.start {
+            return load(range);
+        }
+        data::parts(file, range).filter(|part| !is_there(file, part)).try_for_each(load)
     }
 
     fn count(&self, job: &Job, file: &File) {
@@ -247,16 +251,20 @@ impl<'a> Warm<'a> {
     }
 }
 
-/// The pieces of a range that hold data that is not in memory, and how many bytes of it; and whether there
+/// The pieces of a range that hold data that is not there, and how many bytes of it; and whether there
 /// are holes.
-fn missing(file: &File, range: Range<u64>) -> (Vec<(Range<u64>, u64)>, bool) {
+fn missing(
+    file: &File,
+    range: Range<u64>,
+    is_there: impl Fn(&Range<u64>) -> bool,
+) -> (Vec<(Range<u64>, u64)>, bool) {
     let mut pieces: Vec<(Range<u64>, u64)> = Vec::new();
     let mut data_bytes = 0;
     for data in data::parts(file, range.clone()) {
         data_bytes += data.end - data.start;
         for start in data.clone().step_by(PIECE_BYTES as usize) {
             let part = start..data.end.min(start + PIECE_BYTES);
-            if is_there(file, &part) {
+            if is_there(&part) {
                 continue;
             }
             let bytes = part.end - part.start;
