@@ -14,7 +14,7 @@
 //! 3. Counts go to the rows of a [`ledger`], what cannot be looked at to the [`omissions`].
 //! 4. The [`report`] is written as JSON, or by [`table`].
 //!
-//! No file's bytes are looked at; those that a [`load`] brings into memory are sent to /dev/null.
+//! No file's bytes are looked at; those that `--warm` and `--lock` load are sent to /dev/null.
 //!
 //! Lock order: a batch of [`warm`]'s, held while it is loaded; then any of the others, which are held
 //! for some lines.

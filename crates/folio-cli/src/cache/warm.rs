@@ -4,7 +4,7 @@
 //!    and asks where on the disk they lie.
 //! 2. When there are many, or no more, they are sorted by that place, and threads take one after the
 //!    other, so that what is asked of the disk lies close together.
-//! 3. A thread opens the file again and loads its piece with a [`Loader`].
+//! 3. A thread opens the file again and loads its piece with a `Loader`.
 //! 4. Who ends the last piece of a file counts what the page cache holds of it.
 //!
 //! Memory goes by a batch of pieces, not by the number of files: while one is loaded, the walk waits.
