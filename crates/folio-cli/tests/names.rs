@@ -2,8 +2,9 @@
 
 mod common;
 
-use std::process::{Child, Command};
+use std::process::Command;
 
+use common::sleepers::Sleepers;
 use common::{Files, run, text};
 use serde_json::Value;
 
@@ -32,15 +33,6 @@ fn a_files_name_is_shown_as_what_it_is() {
     assert!(missing.line().contains(SHOWN), "{missing:?}");
 }
 
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 #[test]
 fn a_programs_name_is_shown_as_what_it_is() {
     let files = Files::new();
@@ -50,8 +42,8 @@ fn a_programs_name_is_shown_as_what_it_is() {
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     std::fs::set_permissions(&program, mode).unwrap();
     let mut command = Command::new(text(&program));
-    let running = Running(command.arg("600").spawn().unwrap());
-    let pid = running.0.id().to_string();
+    let running = Sleepers(vec![command.arg("600").spawn().unwrap()]);
+    let pid = running.0[0].id().to_string();
     // Its name is that of the test until it has become the program.
     let is_it = || {
         run(&["ps", "--output", "json", &pid]).json()[0]["executable"]

@@ -9,35 +9,17 @@
 mod common;
 
 use std::io::Read;
-use std::process::{Child, Command, Stdio};
+use std::process::Stdio;
 use std::sync::mpsc::channel;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use common::folio;
+use common::sleepers::Sleepers;
 use common::terminal::terminal;
 use rustix::process::{Pid, Signal, kill_process};
 
 const PROCESSES: usize = 300;
-
-/// Processes that do nothing.
-struct Sleepers(Vec<Child>);
-
-impl Sleepers {
-    fn start() -> Self {
-        let sleep = || Command::new("sleep").arg("600").stdin(Stdio::null()).spawn().unwrap();
-        Self((0..PROCESSES).map(|_| sleep()).collect())
-    }
-}
-
-impl Drop for Sleepers {
-    fn drop(&mut self) {
-        for child in &mut self.0 {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
-    }
-}
 
 /// Processor time that a process has had (proc_pid_stat(5)).
 fn processor_time(pid: u32) -> Duration {
@@ -49,12 +31,24 @@ fn processor_time(pid: u32) -> Duration {
 }
 
 #[test]
-fn it_takes_a_small_part_of_a_processor() {
+fn it_takes_a_small_part_of_a_processor_whatever_it_is_sorted_by() {
     let seconds = std::env::var("FOLIO_TOP_SECONDS").ok().and_then(|text| text.parse().ok());
     let time = Duration::from_secs(seconds.unwrap_or(5));
-    let _sleepers = Sleepers::start();
+    let _sleepers = Sleepers::start(PROCESSES);
+    for sort in ["resident", "proportional"] {
+        let ratio = cost(sort, time);
+        let percent = ratio * 100.0;
+        println!(
+            "folio top --sort {sort}, {PROCESSES} processes, 1 Hz: {percent:.2} % of a processor"
+        );
+        assert!(ratio < 0.25, "{sort}: {ratio}");
+    }
+}
+
+/// The part of a processor that it takes in some time.
+fn cost(sort: &str, time: Duration) -> f64 {
     let (mut ours, theirs) = terminal(120, 40);
-    let mut command = folio(&["top", "--interval", "1s"]);
+    let mut command = folio(&["top", "--interval", "1s", "--sort", sort]);
     command.stdin(theirs.try_clone().unwrap()).stdout(theirs).stderr(Stdio::null());
     let mut top = command.spawn().unwrap();
     // It holds the terminal open too.
@@ -76,10 +70,9 @@ fn it_takes_a_small_part_of_a_processor() {
         count += u32::from(pictures.recv_timeout(rest).is_ok());
     }
     let ratio = (processor_time(top.id()) - before).as_secs_f64() / start.elapsed().as_secs_f64();
-    println!("folio top, {PROCESSES} processes, 1 Hz: {:.2} % of a processor", ratio * 100.0);
     kill_process(Pid::from_child(&top), Signal::TERM).unwrap();
     top.wait().unwrap();
     reader.join().unwrap();
     assert!(count >= 2, "it draws");
-    assert!(ratio < 0.25, "{ratio}");
+    ratio
 }

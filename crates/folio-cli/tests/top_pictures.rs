@@ -4,149 +4,18 @@
 //! FOLIO_DRAW=1 cargo test -p folio-cli --test top_pictures
 //! ```
 
-use std::ops::Range;
+mod common;
+
 use std::sync::Arc;
-use std::time::Duration;
 
-use folio_cli::ps::figures::Figures;
+use common::picture::{LOOK, MIB, letters, line, picture, press, row, snapshot, state, terminal};
 use folio_cli::top::arguments::ProcessSort;
-use folio_cli::top::draw::draw;
 use folio_cli::top::event::{Event, Key};
-use folio_cli::top::heat::Heat;
-use folio_cli::top::history::History;
-use folio_cli::top::machine::Machine;
-use folio_cli::top::snapshot::{Activity, Id, Line, Opened, Pages, Row, Snapshot};
+use folio_cli::top::snapshot::{Line, Row, Snapshot};
+use folio_cli::top::sort::Sort;
 use folio_cli::top::state::{Level, Look, State, Thing, update};
-use folio_stat::Residency;
 use proptest::prelude::*;
-use ratatui::Terminal;
-use ratatui::backend::TestBackend;
 use ratatui::style::{Color, Modifier};
-
-const MIB: usize = 1 << 20;
-const LOOK: Look = Look { color: true, unicode: true };
-
-fn history(values: &[f64]) -> History {
-    let mut history = History::default();
-    values.iter().for_each(|&value| history.push(value));
-    history
-}
-
-fn row(pid: u32, name: &str, resident_bytes: usize, minor: f64) -> Row {
-    Row {
-        id: Id { pid, started_ticks: u64::from(pid) * 7 },
-        name: name.into(),
-        user: 1000,
-        threads: 3,
-        has_ended: false,
-        resident_bytes,
-        swapped_bytes: 0,
-        minor_faults: 1000,
-        major_faults: 5,
-        activity: Activity {
-            minor_per_second: Some(minor),
-            major_per_second: Some(0.0),
-            growth_per_second: Some(minor * 4096.0),
-            resident: history(&[1.0, resident_bytes as f64]),
-            minor: history(&[0.0, minor / 2.0, minor]),
-            major: history(&[0.0, 0.0, 0.0]),
-        },
-        costs: (pid != 300).then(|| Figures {
-            resident_bytes,
-            proportional_bytes: resident_bytes / 2,
-            private_dirty_bytes: resident_bytes / 4,
-            shared_clean_bytes: resident_bytes - resident_bytes / 4,
-            ..Figures::default()
-        }),
-    }
-}
-
-fn line(name: &str, address: usize, pages: usize, mappings: usize) -> Line {
-    Line {
-        name: name.into(),
-        range: address..address + pages * 4096,
-        mappings,
-        protection: "rw-".into(),
-        sharing: "private".into(),
-        offset_bytes: 0x2000,
-        file: ((8, 1), 7),
-        figures: Figures {
-            mapped_bytes: pages * 4096,
-            resident_bytes: pages * 2048,
-            proportional_bytes: pages * 1024,
-            private_dirty_bytes: pages * 1024,
-            ..Figures::default()
-        },
-    }
-}
-
-/// Three processes, of which the first is open.
-fn snapshot() -> Snapshot {
-    let processes = vec![
-        row(100, "postgres", 300 * MIB, 1200.0),
-        row(200, "sleep", 2 * MIB, 0.0),
-        Row { has_ended: true, ..row(300, "a-program-with-a-long-name", 7 * MIB, 2.0) },
-    ];
-    let opened = Opened {
-        id: processes[0].id,
-        groups: Arc::new([
-            line("/usr/lib/postgresql/17/bin/postgres", 0x5000_0000, 2048, 2),
-            line("[heap]", 0x6000_0000, 64, 1),
-        ]),
-        each: Arc::new([
-            line("/usr/lib/postgresql/17/bin/postgres", 0x5000_0000, 1024, 1),
-            line("/usr/lib/postgresql/17/bin/postgres", 0x5040_0000, 1024, 1),
-            line("[heap]", 0x6000_0000, 64, 1),
-        ]),
-        age: Duration::from_secs(9),
-        error: None,
-    };
-    let residency = |runs: &[Range<u64>]| Residency::from_runs(4096, 64, runs.iter().cloned());
-    let before = Heat::of(&residency(&[0..8, 20..30]), None);
-    let heat = Heat::of(&residency(&[0..8, 22..34]), Some(&before));
-    let pages = Pages {
-        id: processes[0].id,
-        range: 0x6000_0000..0x6004_0000,
-        heat: Arc::new(heat),
-        resident: history(&[18.0, 20.0]),
-        age: Duration::ZERO,
-        error: None,
-    };
-    let total = processes[0].activity.clone();
-    let machine = Machine {
-        memory_bytes: 8 << 30,
-        available_bytes: 5 << 30,
-        swap_bytes: 0,
-        swapped_bytes: 0,
-    };
-    Snapshot { machine, processes, total, opened: Some(opened), pages: Some(pages) }
-}
-
-fn state(columns: u16, lines: u16, look: Look) -> State {
-    update(State::new(ProcessSort::Resident, (columns, lines), look), Event::Sampled, &snapshot())
-}
-
-fn press(state: State, keys: &[Key]) -> State {
-    keys.iter().fold(state, |state, &key| update(state, Event::Key(key), &snapshot()))
-}
-
-fn letters(text: &str) -> Vec<Key> {
-    text.chars().map(Key::Letter).collect()
-}
-
-fn terminal(snapshot: &Snapshot, state: &State) -> Terminal<TestBackend> {
-    let mut terminal = Terminal::new(TestBackend::new(state.size.0, state.size.1)).unwrap();
-    terminal.draw(|frame| draw(frame, snapshot, state)).unwrap();
-    terminal
-}
-
-/// The lines of the picture, without the spaces at their ends.
-fn picture(snapshot: &Snapshot, state: &State) -> Vec<String> {
-    let (columns, _) = state.size;
-    let terminal = terminal(snapshot, state);
-    let cells: Vec<_> = terminal.backend().buffer().content().iter().map(|c| c.symbol()).collect();
-    cells.chunks(columns.into()).map(|line| line.concat().trim_end().to_owned()).collect()
-}
 
 /// That the picture is the one in tests/pictures. With `FOLIO_DRAW=1` it becomes that one.
 #[track_caller]
@@ -179,11 +48,12 @@ fn a_process_shows_its_groups_and_a_group_its_mappings() {
 
 #[test]
 fn a_mapping_shows_its_pages_and_what_moves() {
-    let mapping = press(state(64, 14, LOOK), &[Key::Enter, Key::Down, Key::Enter]);
+    let mapping = press(state(64, 26, LOOK), &[Key::Enter, Key::Down, Key::Enter]);
     assert_eq!(mapping.level, Level::Mapping);
     shows(&mapping, "mapping");
     let buffer = terminal(&snapshot(), &mapping);
-    let cell = |x| buffer.backend().buffer()[(x, 4)].clone();
+    let first = mapping.layout().rows.y;
+    let cell = |x| buffer.backend().buffer()[(x, first)].clone();
     assert_eq!((cell(0).fg, cell(9).symbol()), (Color::Green, "·"));
     assert_eq!((cell(20).fg, cell(31).fg), (Color::Red, Color::Yellow));
     let mut plain = mapping;
@@ -191,9 +61,9 @@ fn a_mapping_shows_its_pages_and_what_moves() {
     let buffer = terminal(&snapshot(), &plain);
     let cells = buffer.backend().buffer();
     assert!(cells.content().iter().all(|cell| cell.fg == Color::Reset));
-    assert!(cells[(20, 4)].modifier.contains(Modifier::UNDERLINED));
-    assert!(cells[(31, 4)].modifier.contains(Modifier::BOLD));
-    assert!(!cells[(0, 4)].modifier.contains(Modifier::BOLD));
+    assert!(cells[(20, first)].modifier.contains(Modifier::UNDERLINED));
+    assert!(cells[(31, first)].modifier.contains(Modifier::BOLD));
+    assert!(!cells[(0, first)].modifier.contains(Modifier::BOLD));
 }
 
 #[test]
@@ -264,6 +134,120 @@ fn rows_are_sorted_by_key_and_by_a_click_at_a_title() {
     );
     let again = update(clicked, Event::Click(3, titles), &snapshot());
     assert!(again.process_sort.is_falling);
+}
+
+#[test]
+fn what_is_not_known_to_cost_comes_last_in_either_direction() {
+    let mut snapshot = snapshot();
+    snapshot.processes.push(Row { costs: None, ..row(400, "unread", 900 * MIB, 0.0) });
+    let mut state = state(100, 24, LOOK);
+    let order = |state: &State| -> Vec<u32> {
+        folio_cli::top::list::processes(&snapshot, state).iter().map(|row| row.id.pid).collect()
+    };
+    state.process_sort = Sort::by(ProcessSort::Proportional);
+    assert_eq!(order(&state), [100, 200, 400, 300]);
+    state.process_sort.reverse();
+    assert_eq!(order(&state), [200, 100, 400, 300]);
+}
+
+#[test]
+fn the_order_by_proportional_size_shows_how_old_it_is_in_any_width() {
+    let mut state = state(40, 12, LOOK);
+    state.process_sort = Sort::by(ProcessSort::Proportional);
+    shows(&state, "proportional");
+    let titles = state.layout().titles.y;
+    let again = update(state.clone(), Event::Click(12, titles), &snapshot());
+    assert!(!again.process_sort.is_falling, "a click at it turns it round");
+    assert!(state.focus(&snapshot()).needs_costs, "the order is one of all processes");
+    assert!(!press(state, &[Key::Enter]).focus(&snapshot()).needs_costs);
+}
+
+#[test]
+fn a_process_that_is_open_shows_its_last_figures_when_it_has_ended() {
+    let mut snapshot = snapshot();
+    let groups = press(state(100, 12, LOOK), &[Key::Enter]);
+    let heap = press(groups.clone(), &[Key::Down, Key::Enter]);
+    snapshot.processes[0].has_ended = true;
+    let error = || Some("process 100 has ended".to_owned());
+    snapshot.opened.as_mut().unwrap().error = error();
+    snapshot.pages.as_mut().unwrap().error = error();
+    let shown = picture(&snapshot, &update(groups, Event::Sampled, &snapshot));
+    assert!(shown[0].starts_with("100 postgres has ended"), "{shown:?}");
+    assert!(shown.iter().any(|line| line.ends_with("[heap]")), "{shown:?}");
+    let shown = picture(&snapshot, &update(heap, Event::Sampled, &snapshot));
+    assert!(shown[0].starts_with("100 postgres has ended"), "{shown:?}");
+    assert!(shown.iter().any(|line| line.starts_with("████████··")), "{shown:?}");
+    assert!(shown[10].starts_with("process 100 has ended"), "{shown:?}");
+}
+
+#[test]
+fn what_a_mapping_costs_is_not_known_before_it_is_read() {
+    let mut snapshot = snapshot();
+    snapshot.pages.as_mut().unwrap().costs = None;
+    let state = press(state(96, 26, LOOK), &[Key::Enter, Key::Down, Key::Enter]);
+    let shown = picture(&snapshot, &state);
+    let costs: Vec<_> = shown[5..8].iter().flat_map(|line| line.split_whitespace()).collect();
+    assert_eq!(costs.iter().filter(|word| **word == "?").count(), 10, "{shown:?}");
+    snapshot.pages = self::snapshot().pages;
+    let shown = picture(&snapshot, &state).join("\n");
+    for figure in ["proportional    66 KiB", "private dirty   48 KiB", "referenced      76 KiB"] {
+        assert!(shown.contains(figure), "{shown}");
+    }
+    assert!(shown.contains("from offset 0x2000, locked, do-not-dump"), "{shown}");
+    assert!(shown.contains("read 7 s ago"), "{shown}");
+}
+
+#[test]
+fn processes_that_are_left_out_are_counted_with_the_way_out() {
+    let snapshot = Snapshot { left_out: 1234, ..snapshot() };
+    let shown = picture(&snapshot, &state(80, 24, LOOK));
+    assert!(shown[0].contains("2 processes   left out (ulimit -n) 1,234"), "{shown:?}");
+}
+
+/// Names of other people's processes and files.
+#[test]
+fn no_name_reaches_the_terminal_that_would_turn_the_line_round() {
+    let name = "a\u{202e}b\u{200b}c\u{2028}d\u{feff}\u{1b}[2J";
+    let mut snapshot = snapshot();
+    snapshot.processes[0].name = name.into();
+    let opened = snapshot.opened.as_mut().unwrap();
+    let lines: Vec<Line> =
+        opened.each.iter().map(|line| Line { name: name.into(), ..line.clone() }).collect();
+    (opened.groups, opened.each) = (lines.clone().into(), lines.into());
+    let list = state(140, 26, LOOK);
+    for keys in [
+        &[][..],
+        &[Key::Enter],
+        &[Key::Enter, Key::Enter],
+        &[Key::Letter('f'), Key::Letter('\u{202e}')],
+    ] {
+        let state =
+            keys.iter().fold(list.clone(), |state, &key| update(state, Event::Key(key), &snapshot));
+        let shown = picture(&snapshot, &state).concat();
+        assert!(shown.contains("\\u{202e}"), "{shown}");
+        assert!(
+            !shown.contains(['\u{202e}', '\u{200b}', '\u{2028}', '\u{feff}', '\u{1b}']),
+            "{shown:?}"
+        );
+    }
+}
+
+#[test]
+fn wide_letters_and_accents_leave_columns_where_they_are() {
+    let mut snapshot = snapshot();
+    snapshot.processes[0].name = "数据库服务器の名前はとても長いです".into();
+    snapshot.processes[1].name = "e\u{301}te\u{301}".into();
+    for width in 12..110 {
+        let shown = picture(&snapshot, &state(width, 12, LOOK));
+        let titles = shown.iter().find(|line| line.ends_with("name")).unwrap();
+        let column = titles.chars().count() - "name".len();
+        for line in &shown {
+            if let Some(at) = line.find(['数', 'e']).filter(|_| line.contains(['数', '\u{301}']))
+            {
+                assert_eq!(line[..at].chars().count(), column, "{width} {shown:#?}");
+            }
+        }
+    }
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod common;
 use std::io::{BufRead, BufReader, Lines};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
+use common::sleepers::Sleepers;
 use common::{Ran, folio, number, run};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -98,6 +99,80 @@ fn a_table_has_the_largest_first_and_no_more_rows_than_asked_for() {
         assert!(lines.len() <= 5 && lines[0].contains(" processes, memory "), "{table}");
         assert!(lines[1].trim_start().starts_with("pid") && lines[1].ends_with("name"), "{table}");
     }
+}
+
+#[test]
+fn the_order_by_proportional_size_is_that_of_what_was_read() {
+    let top = ["top", "--sort", "proportional", "-n", "2", "-i", "20ms"];
+    let ran = run(&[&top[..], &["--output", "json"]].concat());
+    let lines: Vec<Value> =
+        ran.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let mut looks: Vec<Vec<Option<u64>>> = Vec::new();
+    for (index, line) in lines.iter().enumerate() {
+        if index == 0 || line["interval_seconds"] != lines[index - 1]["interval_seconds"] {
+            looks.push(Vec::new());
+        }
+        if line["has_ended"] == false {
+            assert_eq!(line["proportional_bytes"].is_u64(), line["costs_age_seconds"].is_f64());
+        }
+        looks.last_mut().unwrap().push(line["proportional_bytes"].as_u64());
+    }
+    assert_eq!(looks.len(), 2);
+    for look in looks {
+        assert!(look.is_sorted_by(|a, b| a >= b), "{look:?}");
+    }
+    let table = run(&[&top[..], &["--plain", "--rows", "3"]].concat());
+    let titles = table.text().lines().nth(1).unwrap().to_owned();
+    assert!(titles.contains("proportional") && titles.contains(" age "), "{titles}");
+}
+
+#[test]
+fn a_process_asked_for_by_its_number_stays_when_it_has_ended_and_programs_are_told_once() {
+    let sleepers = Sleepers::start(1);
+    let pid = sleepers.0[0].id().to_string();
+    let (mut top, mut lines) = watch(&[&pid]);
+    let mut table = folio(&["top", "--plain", "-i", "20ms", "-n", "1500", &pid]);
+    let mut table = table.stdout(Stdio::piped()).spawn().unwrap();
+    let mut rows = BufReader::new(table.stdout.take().unwrap()).lines();
+    lines.next().unwrap().unwrap();
+    rows.next().unwrap().unwrap();
+    drop(sleepers);
+    let has_ended = |line: &std::io::Result<String>| line.as_ref().unwrap().contains("has ended: ");
+    let ended: Vec<_> = rows.by_ref().filter(has_ended).take(3).map(Result::unwrap).collect();
+    assert_eq!(ended.len(), 3, "it stays");
+    for row in ended {
+        assert!(row.trim_start().starts_with(&pid), "{row}");
+        assert!(row.contains(" KiB") || row.contains(" MiB"), "the last figures: {row}");
+    }
+    for child in [&mut top, &mut table] {
+        kill_process(Pid::from_child(child), Signal::INT).unwrap();
+        child.wait().unwrap();
+    }
+    let ended = lines.filter(|line| line.as_ref().unwrap().contains("\"has_ended\":true"));
+    assert_eq!(ended.count(), 1);
+}
+
+#[test]
+fn processes_beyond_the_limit_of_open_files_are_counted_and_none_of_the_others_ends() {
+    let sleepers = Sleepers::start(60);
+    let last = sleepers.0.last().unwrap().id();
+    let limited = |limit: &str, arguments: &str| {
+        let folio = folio(&[]).get_program().to_string_lossy().into_owned();
+        let line = format!("ulimit {limit} 40; exec {folio} top -n 3 -i 20ms {arguments}");
+        Ran::from(Command::new("sh").args(["-c", &line]).output().unwrap())
+    };
+    let says = "left out: too many for the limit of open files: raise it (ulimit -n)";
+    let table = limited("-n", "--plain");
+    assert_eq!((table.code, table.text().matches(says).count()), (0, 3), "{table:?}");
+    assert!(!table.text().contains("has ended"), "{table:?}");
+    let json = limited("-n", "--output json");
+    assert_eq!((json.code, json.line().contains(says)), (0, true), "{json:?}");
+    // Who is asked for by number is not left out.
+    let one = limited("-n", &format!("--output json {last}"));
+    assert_eq!((one.stderr.as_str(), one.text().lines().count()), ("", 3), "{one:?}");
+    // The soft limit is no limit.
+    let soft = limited("-S -n", "--plain");
+    assert!(!soft.text().contains("left out"), "{soft:?}");
 }
 
 #[test]

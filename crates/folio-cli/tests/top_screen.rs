@@ -136,12 +136,20 @@ fn it_starts_opens_a_process_and_a_mapping_and_quits() {
     tmux.keys(&["-l", "[stack"]);
     tmux.keys(&["Enter", "Enter"]);
     tmux.until("a cell is");
-    // A process that ends while it is looked at.
+    let is_read = |screen: &str| screen.contains("private dirty") && !screen.contains(" ?");
+    let figures = tmux.until_it("costs", is_read);
+    let costs = |screen: &str| {
+        let line = screen.lines().find(|line| line.contains("private dirty"));
+        line.unwrap_or_default().to_owned()
+    };
+    // A process that ends while it is looked at, and stays on the screen as it was.
     sleeper.kill().unwrap();
     sleeper.wait().unwrap();
-    tmux.until("has ended");
+    let ended = tmux.until("has ended");
+    assert_eq!(costs(&ended), costs(&figures));
     tmux.keys(&["Escape"]);
-    tmux.until("backing");
+    let groups = tmux.until("backing");
+    assert!(groups.contains("sleep has ended") && groups.contains("[heap]"), "{groups}");
     tmux.keys(&["Escape"]);
     tmux.until("filter: ");
     tmux.ask(&["resize-window", "-x", "20", "-y", "8"]);

@@ -11,6 +11,7 @@ Examples:
   folio top                           all processes, full screen; ? shows the keys
   folio top 'postgres*'               those of this name
   folio top -i 5s --sort major        by faults that wait for reads, each 5 seconds
+  folio top --sort proportional       by the part of memory that each answers for
   folio top --plain -n 1              a table, once, without control of the screen
   folio top --output json | jq .name  a line for each process and interval
 
@@ -71,6 +72,8 @@ pub enum ProcessSort {
     /// Bytes in memory
     #[default]
     Resident,
+    /// The same, each page divided by how often it is mapped; what is not known comes last
+    Proportional,
     /// Bytes that came to memory, or went, per second
     Growth,
     /// Bytes moved out to swap

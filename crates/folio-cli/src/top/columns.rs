@@ -43,6 +43,8 @@ pub enum ProcessColumn {
     Private,
     /// In huge pages.
     Huge,
+    /// How long ago the last four were read.
+    Age,
     /// In swap.
     Swapped,
     /// What came to memory, per second.
@@ -93,6 +95,7 @@ impl Column for ProcessColumn {
             Self::Shared => "shared",
             Self::Private => "private",
             Self::Huge => "huge",
+            Self::Age => "age",
             Self::Swapped => "swapped",
             Self::Growth => "growth/s",
             Self::Minor => "minor/s",
@@ -107,6 +110,7 @@ impl Column for ProcessColumn {
             Self::Name => return None,
             Self::Pid | Self::Threads | Self::Major => 7,
             Self::User => 5,
+            Self::Age => 6,
             Self::Resident | Self::Shared | Self::Private | Self::Huge | Self::Swapped => 8,
             Self::Growth | Self::Minor => 9,
             Self::Proportional | Self::Faults => 12,
@@ -124,6 +128,7 @@ impl ProcessColumn {
         Some(match self {
             Self::Pid => ProcessSort::Pid,
             Self::Resident => ProcessSort::Resident,
+            Self::Proportional => ProcessSort::Proportional,
             Self::Swapped => ProcessSort::Swapped,
             Self::Growth => ProcessSort::Growth,
             Self::Minor | Self::Faults => ProcessSort::Minor,
@@ -238,6 +243,11 @@ impl<C: Column> Columns<C> {
 pub fn of_processes(state: &State, snapshot: &Snapshot) -> Columns<ProcessColumn> {
     use ProcessColumn as C;
     let has_swap = snapshot.machine.swap_bytes > 0;
+    // A figure that decides where rows are is seen, and how old it is.
+    let of_costs: &[C] = match state.process_sort.by {
+        ProcessSort::Proportional => &[C::Name, C::Proportional, C::Age],
+        _ => &[],
+    };
     let by_rank = [
         C::Name,
         C::Resident,
@@ -248,6 +258,7 @@ pub fn of_processes(state: &State, snapshot: &Snapshot) -> Columns<ProcessColumn
         C::Major,
         C::Faults,
         C::Private,
+        C::Age,
         C::Shared,
         C::Swapped,
         C::Huge,
@@ -255,8 +266,10 @@ pub fn of_processes(state: &State, snapshot: &Snapshot) -> Columns<ProcessColumn
         C::User,
     ];
     let is_wanted = |column: &C| has_swap || *column != C::Swapped;
-    let wanted = by_rank.into_iter().filter(is_wanted).map(|column| (column as u16, column));
-    Columns::fit(&wanted.collect::<Vec<_>>(), state.size.0)
+    let rest = by_rank.into_iter().filter(|column| !of_costs.contains(column));
+    let wanted = of_costs.iter().copied().chain(rest).filter(is_wanted);
+    let wanted: Vec<_> = wanted.map(|column| (column as u16, column)).collect();
+    Columns::fit(&wanted, state.size.0)
 }
 
 /// Those of the lists of groups and mappings.

@@ -18,8 +18,7 @@ pub fn draw(frame: &mut Frame<'_>, snapshot: &Snapshot, state: &State) {
     head::draw(&mut Pen::new(buffer, layout.head), snapshot, state);
     match state.level {
         Level::Mapping => {
-            let area = layout.titles.union(layout.rows);
-            pages::draw(&mut Pen::new(buffer, area), snapshot, state);
+            pages::draw(&mut Pen::new(buffer, layout.rows), snapshot, state);
         }
         _ => {
             rows::titles(&mut Pen::new(buffer, layout.titles), snapshot, state);

@@ -2,16 +2,18 @@
 
 use std::time::Duration;
 
+use folio_stat::{Costs, Mapping};
 use ratatui::style::Style;
 
 use crate::letters;
 use crate::size::{grouped, rounded};
+use crate::table::is_news;
 use crate::top::history::History;
 use crate::top::list;
 use crate::top::pen::{self, Pen};
 use crate::top::rows::{bytes, rate};
-use crate::top::snapshot::{Activity, Row, Snapshot};
-use crate::top::state::{Level, State};
+use crate::top::snapshot::{Activity, Pages, Row, Snapshot};
+use crate::top::state::{Level, Look, State};
 
 /// Columns of a label and its figure.
 const LABELS: u16 = 32;
@@ -61,8 +63,12 @@ fn machine(pen: &mut Pen<'_>, snapshot: &Snapshot, state: &State) {
         0 => None,
         bytes => Some(("swap", format!("{} of {}", rounded(bytes), rounded(machine.swap_bytes)))),
     };
+    let left_out = match snapshot.left_out {
+        0 => None,
+        count => Some(("left out (ulimit -n)", grouped(count as u64))),
+    };
     for (label, text) in
-        [Some(("", processes)), Some(("memory", memory)), swap].into_iter().flatten()
+        [Some(("", processes)), left_out, Some(("memory", memory)), swap].into_iter().flatten()
     {
         let needs = pen::columns(label) + 1 + pen::columns(&text);
         if x + needs > pen.area().width {
@@ -150,20 +156,13 @@ fn mapping(pen: &mut Pen<'_>, snapshot: &Snapshot, state: &State) {
     } else {
         process(pen, snapshot, state);
     }
-    if let Some(line) = list::open_line(snapshot, state) {
-        let name = letters::shortened(&line.name, pen.area().width.into(), look.unicode);
+    let Some(pages) = list::open_pages(snapshot, state) else { return };
+    if let Some(mapping) = &pages.mapping {
+        let name = mapping.backing.to_string();
+        let name = letters::shortened(&name, pen.area().width.into(), look.unicode);
         pen.write(0, 1, u16::MAX, &name, look.strong());
-        let offset = match line.offset_bytes {
-            0 => String::new(),
-            offset => format!(", from offset {offset:#x}"),
-        };
-        let text = format!(
-            "{:#x}..{:#x}, {} {}{offset}",
-            line.range.start, line.range.end, line.sharing, line.protection
-        );
-        pen.write(0, 2, u16::MAX, &text, Style::new());
+        pen.write(0, 2, u16::MAX, &identity(mapping, pages), Style::new());
     }
-    let Some(pages) = &snapshot.pages else { return };
     let resident = pages.heat.resident_pages * pages.heat.page_size_bytes as u64;
     let all = rounded(pages.heat.pages * pages.heat.page_size_bytes as u64);
     let text = format!("{} of {all}", rounded(resident));
@@ -176,4 +175,69 @@ fn mapping(pen: &mut Pen<'_>, snapshot: &Snapshot, state: &State) {
     );
     let moves = pages.heat.came_pages + pages.heat.went_pages > 0;
     pen.write(0, 4, u16::MAX, &text, if moves { look.came() } else { look.weak() });
+    costs(pen, ABOVE_COSTS, pages, look);
+}
+
+/// Where a mapping is, what may be done with it, and what the kernel has noted about it.
+fn identity(mapping: &Mapping, pages: &Pages) -> String {
+    let range = mapping.range();
+    let mut text =
+        format!("{:#x}..{:#x}, {} {}", range.start, range.end, mapping.sharing, mapping.protection);
+    if mapping.backing.offset_bytes > 0 {
+        text.push_str(&format!(", from offset {:#x}", mapping.backing.offset_bytes));
+    }
+    if mapping.page_size_bytes > rustix::param::page_size() {
+        text.push_str(&format!(", in pages of {}", rounded(mapping.page_size_bytes as u64)));
+    }
+    let flags = pages.costs.as_ref().map(|costs| costs.flags()).unwrap_or_default();
+    flags.iter().filter(|flag| is_news(*flag)).for_each(|flag| text.push_str(&format!(", {flag}")));
+    text
+}
+
+/// Lines of a mapping's head above what it costs.
+const ABOVE_COSTS: u16 = 5;
+
+/// Columns of a figure with its label, and of the label.
+const COST: (u16, u16) = (22, 14);
+
+type Cost = (&'static str, fn(&Costs) -> usize);
+
+const COSTS: [Cost; 10] = [
+    ("proportional", |costs| costs.proportional_bytes),
+    ("private dirty", |costs| costs.private_dirty_bytes),
+    ("private clean", |costs| costs.private_clean_bytes),
+    ("shared dirty", |costs| costs.shared_dirty_bytes),
+    ("shared clean", |costs| costs.shared_clean_bytes),
+    ("referenced", |costs| costs.referenced_bytes),
+    ("anonymous", |costs| costs.anonymous_bytes),
+    ("huge", |costs| costs.transparent_huge_bytes().saturating_add(costs.hugetlb_bytes)),
+    ("locked", |costs| costs.locked_bytes),
+    ("swapped", |costs| costs.swapped_bytes),
+];
+
+/// Lines that the head of a mapping wants.
+pub(crate) fn lines_of_mapping(columns: u16) -> u16 {
+    // Behind the last is how old they are.
+    ABOVE_COSTS + (COSTS.len() as u16 + 1).div_ceil(costs_in_a_line(columns))
+}
+
+fn costs_in_a_line(columns: u16) -> u16 {
+    ((columns + 2) / (COST.0 + 2)).max(1)
+}
+
+/// What it costs, as many figures in a line as fit.
+fn costs(pen: &mut Pen<'_>, y: u16, pages: &Pages, look: Look) {
+    let in_a_line = costs_in_a_line(pen.area().width);
+    let place = |index: u16| (index % in_a_line * (COST.0 + 2), y + index / in_a_line);
+    for (index, (label, of)) in (0..).zip(COSTS) {
+        let (x, y) = place(index);
+        let text = pages.costs.as_deref().map_or("?".to_owned(), |costs| bytes(of(costs)));
+        pen.write(x, y, COST.1, label, look.weak());
+        let width = COST.0.min(pen.area().width);
+        let style = if matches!(text.as_str(), "-" | "?") { look.weak() } else { Style::new() };
+        pen.write_to_end(x + COST.1, y, width.saturating_sub(COST.1), &text, style);
+    }
+    let age = pages.costs.as_ref().and_then(|_| ago(pages.costs_age));
+    let (x, y) = place(COSTS.len() as u16);
+    pen.write(x, y, u16::MAX, &age.unwrap_or_default(), look.weak());
 }

@@ -6,7 +6,7 @@ use crate::top::pen::Pen;
 use crate::top::state::State;
 
 /// Keys and what they do.
-pub const KEYS: [(&str, &str); 17] = [
+pub const KEYS: [(&str, &str); 18] = [
     ("Up Down", "to another row; also k j, PgUp PgDn, Home End"),
     ("Enter", "open the row: a process, its mappings, a mapping's pages"),
     ("Esc", "back, or give up the filter"),
@@ -20,6 +20,7 @@ pub const KEYS: [(&str, &str); 17] = [
     ("", ""),
     ("resident", "pages in memory"),
     ("proportional", "each page divided by how often it is mapped"),
+    ("age", "since proportional, private, shared and huge were read"),
     ("growth/s", "what came to memory, or went"),
     ("minor/s", "page faults a second that found their page in memory"),
     ("major/s", "page faults a second that waited for a read"),

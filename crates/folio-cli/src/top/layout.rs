@@ -1,17 +1,19 @@
 //! The layout: which lines of the screen are for what, at any size.
 //!
 //! ```text
-//! head      what all of it is about, in one to four lines; none on a low screen
-//! titles    of the columns
-//! rows      or, of a mapping, its pages
+//! head      what all of it is about, in some lines; none on a low screen
+//! titles    of the columns of a list
+//! rows      or, of a mapping, the picture of its pages
 //! foot      keys, or what is typed
 //! ```
 //!
 //! ```
 //! use folio_cli::top::layout::Layout;
-//! let layout = Layout::of(80, 24, 2);
+//! let layout = Layout::of_list(80, 24, 2);
 //! assert_eq!((layout.head.height, layout.titles.y, layout.rows.height, layout.foot.y), (2, 2, 20, 23));
-//! assert_eq!(Layout::of(1, 1, 2).rows.height, 1);
+//! assert_eq!(Layout::of_list(1, 1, 2).rows.height, 1);
+//! let layout = Layout::of_picture(80, 24, 40);
+//! assert_eq!((layout.head.height, layout.titles.height, layout.rows.height), (11, 0, 12));
 //! ```
 
 use ratatui::layout::Rect;
@@ -30,12 +32,19 @@ pub struct Layout {
 }
 
 impl Layout {
-    /// Of a screen with so many columns and lines, and a head that wants so many lines.
-    pub fn of(columns: u16, lines: u16, head: u16) -> Self {
+    /// Of a screen with so many columns and lines, of a list, and a head that wants so many lines: a third at most.
+    pub fn of_list(columns: u16, lines: u16, head: u16) -> Self {
+        Self::of((columns, lines), u16::from(lines >= 4), head, 3)
+    }
+
+    /// Likewise of a picture, which has no titles and takes any size: its head has half at most.
+    pub fn of_picture(columns: u16, lines: u16, head: u16) -> Self {
+        Self::of((columns, lines), 0, head, 2)
+    }
+
+    fn of((columns, lines): (u16, u16), titles: u16, head: u16, part: u16) -> Self {
         let foot = u16::from(lines >= 3);
-        let titles = u16::from(lines >= 4);
-        // Half of the screen and more is for rows.
-        let head = head.min((lines - foot - titles) / 3);
+        let head = head.min((lines - foot - titles) / part);
         let mut next = 0;
         let mut part = |height| {
             let part = Rect::new(0, next, columns, height);

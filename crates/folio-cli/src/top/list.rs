@@ -8,7 +8,7 @@
 
 use std::ops::Range;
 
-use crate::top::snapshot::{GroupId, Line, Row, Snapshot};
+use crate::top::snapshot::{GroupId, Line, Pages, Row, Snapshot};
 use crate::top::state::{Level, State, Thing};
 
 /// The processes that are shown.
@@ -68,11 +68,11 @@ pub fn members(snapshot: &Snapshot, group: &GroupId) -> Vec<Range<usize>> {
     each.filter(|line| line.is_of(group)).map(|line| line.range.clone()).collect()
 }
 
-/// The mapping that is open, as it was last read with the others.
-pub fn open_line<'a>(snapshot: &'a Snapshot, state: &State) -> Option<&'a Line> {
-    let opened = snapshot.opened.as_ref().filter(|opened| Some(opened.id) == state.process)?;
+/// The mapping that is open.
+pub fn open_pages<'a>(snapshot: &'a Snapshot, state: &State) -> Option<&'a Pages> {
+    let pages = snapshot.pages.as_ref().filter(|pages| Some(pages.id) == state.process)?;
     let start = state.mapping.as_ref()?.start;
-    opened.each.iter().find(|line| line.range.start == start)
+    Some(pages).filter(|pages| pages.range.start == start)
 }
 
 /// The process that is open.

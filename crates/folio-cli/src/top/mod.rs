@@ -1,8 +1,8 @@
 //! `folio top`: what processes have in memory, and their page faults, as they change.
 //!
 //! 1. A [`sampler`] looks, each thing at its [`pace`], and makes a [`snapshot`]: of the [`machine`], of
-//!    processes with their [`history`], and of one mapping's [`heat`]. In full screen it does so on a thread
-//!    of its own ([`sampling`]).
+//!    processes (`known`) with their [`history`], of the one that is open (`reading`), and of one mapping
+//!    of it (`mapped`) with its [`heat`]. In full screen it does so on a thread of its own ([`sampling`]).
 //! 2. What the terminal tells is an [`event`], which makes a new [`state`] of the last one: which [`list`],
 //!    how to [`sort`] it, what is chosen.
 //! 3. [`draw`] makes a picture of snapshot and state: [`layout`], [`columns`], [`head`], [`rows`], [`pages`],
@@ -18,14 +18,17 @@ pub mod head;
 pub mod heat;
 pub mod help;
 pub mod history;
+mod known;
 pub mod layout;
 pub mod list;
 pub mod live;
 pub mod machine;
+mod mapped;
 pub mod pace;
 pub mod pages;
 pub mod pen;
 pub mod plain;
+mod reading;
 pub mod rows;
 pub mod sampler;
 pub mod sampling;
@@ -66,8 +69,10 @@ pub fn run(arguments: &Top, color: ColorChoice) -> Result<(), Failure> {
     }
     // Each process that is known is an open descriptor.
     let limit = getrlimit(Resource::Nofile);
-    // If that is refused, there are fewer.
-    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
+    if limit.current.is_some() && limit.current != limit.maximum {
+        // Where that is refused, processes are left out.
+        let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
+    }
     let sampler = Sampler::new(wanted, arguments.interval);
     let is_full_screen = !arguments.plain
         && arguments.output == TopOutput::Text

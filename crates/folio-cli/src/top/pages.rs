@@ -9,20 +9,19 @@ use ratatui::style::{Modifier, Style};
 use crate::size::rounded;
 use crate::strip;
 use crate::top::heat::{Cell, Heat};
+use crate::top::list;
 use crate::top::pen::{self, Pen};
 use crate::top::rows::wrapped;
 use crate::top::snapshot::Snapshot;
 use crate::top::state::{Look, State};
 
-/// Draws it, with a legend in the last line if there are three.
+/// Draws it, with a legend in the last line if there are three; or, there, why it is not of now.
 pub fn draw(pen: &mut Pen<'_>, snapshot: &Snapshot, state: &State) {
     let look = state.look;
-    let pages = snapshot.pages.as_ref().filter(|pages| {
-        Some(pages.id) == state.process
-            && state.mapping.as_ref().is_some_and(|range| range.start == pages.range.start)
-    });
-    let Some(pages) = pages else { return wrapped(pen, "its pages are being read", look.weak()) };
-    if let Some(error) = &pages.error {
+    let Some(pages) = list::open_pages(snapshot, state) else {
+        return wrapped(pen, "its pages are being read", look.weak());
+    };
+    if let Some(error) = pages.error.as_ref().filter(|_| pages.heat.pages == 0) {
         return wrapped(pen, error, look.bad());
     }
     let area = pen.area();
@@ -34,10 +33,11 @@ pub fn draw(pen: &mut Pen<'_>, snapshot: &Snapshot, state: &State) {
         let letter = strip::text(&[cell.resident.into()], look.unicode);
         pen.write(x as u16, y as u16, 1, &letter, style(cell, look));
     }
-    if legend > 0 {
-        let per_cell = per_cell(&pages.heat, cells.len());
-        let y = area.height - 1;
-        describe(pen, y, &per_cell, look);
+    let y = area.height.saturating_sub(1);
+    match &pages.error {
+        _ if legend == 0 => {}
+        Some(error) => drop(pen.write(0, y, u16::MAX, error, look.bad())),
+        None => describe(pen, y, &per_cell(&pages.heat, cells.len()), look),
     }
 }
 

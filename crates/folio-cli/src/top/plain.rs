@@ -2,6 +2,7 @@
 //!
 //! Nothing moves the cursor, and a table is written as a whole. `docs/command.md` documents every key.
 
+use std::collections::HashSet;
 use std::io::{self, Write};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -17,11 +18,11 @@ use crate::signals::arrivals;
 use crate::size::rounded;
 use crate::table::{Page, wrap};
 use crate::terminal::{self, STRONG};
-use crate::top::arguments::{Top, TopOutput};
+use crate::top::arguments::{ProcessSort, Top, TopOutput};
 use crate::top::head::processes;
-use crate::top::rows::{bytes, growth, rate};
+use crate::top::rows::{age, bytes, growth, rate};
 use crate::top::sampler::{Focus, Sampler};
-use crate::top::snapshot::{Row, Snapshot};
+use crate::top::snapshot::{Id, Row, Snapshot};
 use crate::top::sort::Sort;
 use crate::waiting::{Waited, wait_until};
 
@@ -40,6 +41,7 @@ struct Line<'a> {
     shared_bytes: Option<usize>,
     private_bytes: Option<usize>,
     huge_bytes: Option<usize>,
+    costs_age_seconds: Option<f64>,
     swapped_bytes: usize,
     minor_faults: u64,
     major_faults: u64,
@@ -61,24 +63,28 @@ pub fn run(mut sampler: Sampler, arguments: &Top, color: ColorChoice) -> Result<
     let mut left = arguments.count;
     let mut next = Instant::now();
     let mut last = None;
+    let mut told = Told::default();
+    let sort = Sort::by(arguments.sort);
+    // Where costs decide what comes first, all are needed.
+    let most = match (arguments.output, arguments.sort) {
+        (TopOutput::Json, _) | (_, ProcessSort::Proportional) => usize::MAX,
+        _ => arguments.rows,
+    };
     while left != Some(0) {
         let now = Instant::now();
         let interval = last.replace(now).map(|last| (now - last).as_secs_f64());
-        let mut snapshot = sampler.tick()?;
-        let sort = Sort::by(arguments.sort);
+        let mut rows = sampler.tick()?.processes;
+        rows.sort_by(|a, b| sort.compare(a, b));
+        let visible = rows.iter().take(most).map(|row| row.id).collect();
+        sampler.focus(Focus { visible, ..Focus::default() });
+        let mut snapshot = sampler.complete();
         snapshot.processes.sort_by(|a, b| sort.compare(a, b));
-        let rows = match arguments.output {
-            TopOutput::Json => usize::MAX,
-            TopOutput::Text => arguments.rows,
-        };
-        let visible = snapshot.processes.iter().take(rows).map(|row| row.id);
-        sampler.focus(Focus { visible: visible.collect(), ..Focus::default() });
-        let costs = sampler.complete().processes;
-        for row in &mut snapshot.processes {
-            row.costs = costs.iter().find(|other| other.id == row.id).and_then(|row| row.costs);
-        }
         let written = match arguments.output {
-            TopOutput::Json => json(&mut out, &snapshot, interval),
+            TopOutput::Json => {
+                told.tell_of_left_out(snapshot.left_out, color);
+                told.tell_of_ended(&mut snapshot.processes);
+                json(&mut out, &snapshot, interval)
+            }
             TopOutput::Text => table(&mut out, &snapshot, arguments.rows, interval.is_some()),
         };
         if let Err(error) = written.and_then(|()| out.flush()) {
@@ -94,6 +100,38 @@ pub fn run(mut sampler: Sampler, arguments: &Top, color: ColorChoice) -> Result<
     Ok(())
 }
 
+/// What programs are told once.
+#[derive(Debug, Default)]
+struct Told {
+    /// Of the processes of the last look, those that have ended.
+    ended: HashSet<Id>,
+    left_out: bool,
+}
+
+impl Told {
+    /// Takes out those of whose end they know.
+    fn tell_of_ended(&mut self, rows: &mut Vec<Row>) {
+        let ended = rows.iter().filter(|row| row.has_ended).map(|row| row.id).collect();
+        rows.retain(|row| !self.ended.contains(&row.id));
+        self.ended = ended;
+    }
+
+    /// On standard error, which nobody takes for a process.
+    fn tell_of_left_out(&mut self, count: usize, color: ColorChoice) {
+        if count > 0 && !std::mem::replace(&mut self.left_out, true) {
+            Failure::new(left_out(count)).print(color);
+        }
+    }
+}
+
+/// Why not all processes are there.
+fn left_out(count: usize) -> String {
+    format!(
+        "{} left out: too many for the limit of open files: raise it (ulimit -n)",
+        processes(count)
+    )
+}
+
 fn table(out: &mut impl Write, snapshot: &Snapshot, rows: usize, is_next: bool) -> io::Result<()> {
     if is_next {
         writeln!(out)?;
@@ -103,20 +141,25 @@ fn table(out: &mut impl Write, snapshot: &Snapshot, rows: usize, is_next: bool) 
     let page = Page::of_tables();
     let text = format!(
         "{}, memory {} of {}, faults {} minor {} major per second",
-        processes(snapshot.processes.len()),
+        processes(snapshot.processes.iter().filter(|row| !row.has_ended).count()),
         rounded(used),
         rounded(machine.memory_bytes),
         rate(snapshot.total.minor_per_second),
         rate(snapshot.total.major_per_second),
     );
     wrap(&text, page.width).iter().try_for_each(|line| writeln!(out, "{line}"))?;
-    const COLUMNS: [Column; 10] = [
+    if snapshot.left_out > 0 {
+        let text = left_out(snapshot.left_out);
+        wrap(&text, page.width).iter().try_for_each(|line| writeln!(out, "{line}"))?;
+    }
+    const COLUMNS: [Column; 11] = [
         Column::number("pid"),
         Column::number("resident"),
         Column::number("proportional").steady(2),
         Column::number("private").steady(4),
-        Column::number("shared").steady(5),
-        Column::number("swapped").steady(6),
+        Column::number("shared").steady(6),
+        Column::number("age").steady(5),
+        Column::number("swapped").steady(7),
         Column::number("growth/s").steady(3),
         Column::number("minor/s").steady(1),
         Column::number("major/s").steady(1),
@@ -140,6 +183,7 @@ fn cells(row: &Row) -> Vec<Cell> {
         costs(|costs| costs.proportional_bytes),
         costs(Figures::private_bytes),
         costs(Figures::shared_bytes),
+        Cell::new(if row.has_ended { "-".into() } else { age(row.costs_age) }),
         Cell::new(bytes(row.swapped_bytes)),
         Cell::new(growth(row.activity.growth_per_second)),
         Cell::new(rate(row.activity.minor_per_second)),
@@ -169,6 +213,7 @@ fn json(
             shared_bytes: costs(Figures::shared_bytes),
             private_bytes: costs(Figures::private_bytes),
             huge_bytes: costs(Figures::huge_bytes),
+            costs_age_seconds: row.costs_age.map(|age| age.as_secs_f64()),
             swapped_bytes: row.swapped_bytes,
             minor_faults: row.minor_faults,
             major_faults: row.major_faults,

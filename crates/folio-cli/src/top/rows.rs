@@ -7,7 +7,10 @@
 //! assert_eq!(rows::growth(Some(-4096.0)), "-4 KiB");
 //! assert_eq!(rows::rate(Some(1234.5)), "1,235");
 //! assert_eq!(rows::rate(None), "-");
+//! assert_eq!(rows::age(Some(std::time::Duration::from_millis(9_800))), "9 s");
 //! ```
+
+use std::time::Duration;
 
 use ratatui::style::{Modifier, Style};
 
@@ -43,6 +46,15 @@ pub fn rate(rate: Option<f64>) -> String {
     match rate {
         Some(rate) if rate > 0.0 => grouped(rate.ceil() as u64),
         _ => "-".to_owned(),
+    }
+}
+
+/// How long ago something was read; a question mark for what was not.
+pub fn age(age: Option<Duration>) -> String {
+    match age.map(|age| age.as_secs()) {
+        None => "?".to_owned(),
+        Some(seconds @ ..600) => format!("{seconds} s"),
+        Some(seconds) => format!("{} min", (seconds / 60).min(99)),
     }
 }
 
@@ -173,6 +185,8 @@ fn of_process(row: &Row, placed: columns::Placed<ProcessColumn>, look: Look) -> 
         C::Shared => costs(|costs| costs.shared_bytes()),
         C::Private => costs(|costs| costs.private_bytes()),
         C::Huge => costs(|costs| costs.huge_bytes()),
+        C::Age if row.has_ended => "-".to_owned(),
+        C::Age => age(row.costs_age),
         C::Swapped => bytes(row.swapped_bytes),
         C::Growth => growth(row.activity.growth_per_second),
         C::Minor => rate(row.activity.minor_per_second),
@@ -184,6 +198,7 @@ fn of_process(row: &Row, placed: columns::Placed<ProcessColumn>, look: Look) -> 
     let style = match placed.column {
         _ if row.has_ended => look.weak(),
         _ if text == "-" || text == "?" => look.weak(),
+        C::Age => look.weak(),
         C::Name => look.strong(),
         C::Major => look.bad(),
         C::Faults => look.history(),

@@ -2,31 +2,30 @@
 //!
 //! 1. At each [`tick`](Sampler::tick) it reads what is cheap, of all processes: /proc/PID/stat; and
 //!    /proc/PID/status of those in sight, and of the others in turns.
-//! 2. What makes the kernel walk page tables is read of what is in sight only ([`Focus`]), and each thing
+//! 2. What makes the kernel walk page tables is read of what is in sight ([`Focus`]), and each thing
 //!    no more often than its [`Pace`] allows: what took a millisecond is not read again for some time.
-//!    So is smaps of the process that is open, and the pages of the mapping that is.
+//!    So is smaps of the process that is open, and the pages of the mapping that is. What processes cost
+//!    (smaps_rollup) has an [`Allowance`] for all of them together, too.
 //! 3. [`refresh`](Sampler::refresh) looks at what has just been opened, between ticks.
 //!
-//! Invariants: a process that ended is in one more snapshot, with its last figures, and then gone; that
-//! nothing is read of a later process with its number is folio-stat's.
+//! Invariants: a process that ended is in one more snapshot, with its last figures, and then gone, unless it was
+//! asked for by its number or is open; that nothing is read of a later process with its number is folio-stat's.
+//! Each known process is an open descriptor, and there are always some left for all else.
 
 use std::collections::{BTreeMap, HashSet};
 use std::ops::Range;
-use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use folio_stat::{Costs, Process, Pulse, Status};
+use folio_stat::{ErrorKind, Process};
+use rustix::process::{Resource, getrlimit};
 
 use crate::failure::Failure;
-use crate::ps::figures::Figures;
-use crate::ps::group::{self, Group};
-use crate::ps::wanted::{self, Wanted};
-use crate::top::heat::Heat;
-use crate::top::history::History;
+use crate::ps::wanted::Wanted;
+use crate::top::known::Known;
 use crate::top::machine::Machine;
-use crate::top::pace::Pace;
-use crate::top::snapshot::{Activity, Id, Line, Opened, Pages, Row, Snapshot};
+use crate::top::pace::{Allowance, Pace};
+use crate::top::reading::Reading;
+use crate::top::snapshot::{Activity, Id, Row, Snapshot};
 
 /// At how many ticks a number that was a kernel thread's is looked at once.
 const KERNEL_TICKS: u64 = 16;
@@ -37,14 +36,19 @@ const STATUS_TICKS: u64 = 8;
 /// For how many ticks the costs of a process in the list are left alone.
 const LIST_REST: u32 = 3;
 
-/// What a tick may spend on costs of processes in the list, as a part of the interval.
-const LIST_SHARE: u32 = 200;
+/// What may be spent on costs of processes in the list: a 200th of a processor, or so much at once.
+const LIST_SHARE: (u32, Duration) = (200, Duration::from_millis(100));
+
+/// Descriptors that are for all else than known processes.
+const OWN_DESCRIPTORS: u64 = 64;
 
 /// What is looked at beyond the list of processes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Focus {
     /// The processes in sight.
     pub visible: Vec<Id>,
+    /// Which these are depends on what all of them cost.
+    pub needs_costs: bool,
     /// The process that is open.
     pub opened: Option<Id>,
     /// The mapping of it that is open.
@@ -58,60 +62,39 @@ pub struct Sampler {
     interval: Duration,
     focus: Focus,
     known: BTreeMap<u32, Known>,
+    /// How many there may be.
+    most: usize,
+    left_out: HashSet<u32>,
+    /// Of those that have ended and stay.
+    ended: Vec<Row>,
     kernel: HashSet<u32>,
     ticks: u64,
     last: Option<Instant>,
+    allowance: Allowance,
     snapshot: Snapshot,
     opened: Option<Reading>,
 }
 
-/// A process.
-#[derive(Debug)]
-struct Known {
-    process: Process,
-    executable: Option<PathBuf>,
-    /// Its own name, which may be shorter than that in its row.
-    own_name: String,
-    row: Row,
-    /// Of hugetlb, which its pulse does not count.
-    hugetlb_bytes: usize,
-    pace: Pace,
-}
-
-/// The process that is open.
-#[derive(Debug)]
-struct Reading {
-    id: Id,
-    groups: Arc<[Line]>,
-    each: Arc<[Line]>,
-    read_at: Instant,
-    pace: Pace,
-    error: Option<String>,
-    pages: Option<PagesReading>,
-}
-
-/// The mapping that is open.
-#[derive(Debug)]
-struct PagesReading {
-    range: Range<usize>,
-    heat: Arc<Heat>,
-    resident: History,
-    read_at: Instant,
-    pace: Pace,
-    error: Option<String>,
-}
-
 impl Sampler {
     /// Of the processes that are wanted, or of all; the interval is that of its ticks.
+    ///
+    /// How many processes can be looked at is told by this one's limit of open files.
     pub fn new(wanted: Vec<Wanted>, interval: Duration) -> Self {
+        let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+        let most = limit.saturating_sub(OWN_DESCRIPTORS).max(limit / 4).max(1);
+        let (part, at_once) = LIST_SHARE;
         Self {
             wanted,
             interval,
             focus: Focus::default(),
             known: BTreeMap::new(),
+            most: usize::try_from(most).unwrap_or(usize::MAX),
+            left_out: HashSet::new(),
+            ended: Vec::new(),
             kernel: HashSet::new(),
             ticks: 0,
             last: None,
+            allowance: Allowance::of(part, at_once),
             snapshot: Snapshot::default(),
             opened: None,
         }
@@ -129,34 +112,39 @@ impl Sampler {
     pub fn tick(&mut self) -> Result<Snapshot, Failure> {
         let now = Instant::now();
         let since = self.last.replace(now).map(|last| now - last);
-        let pids = Process::pids()?;
-        self.known.retain(|_, known| !known.row.has_ended);
-        for (pid, known) in &mut self.known {
-            known.row.has_ended = pids.binary_search(pid).is_err();
+        let mut pids = Process::pids()?;
+        if !self.wanted.is_empty() && self.wanted.iter().all(|it| matches!(it, Wanted::Pid(_))) {
+            pids.retain(|pid| is_named(&self.wanted, *pid));
         }
-        for pid in pids {
-            if self.kernel.contains(&pid)
-                && !(u64::from(pid) + self.ticks).is_multiple_of(KERNEL_TICKS)
-            {
-                continue;
+        self.forget_the_ended();
+        for (pid, known) in &mut self.known {
+            if pids.binary_search(pid).is_err() {
+                known.end();
             }
-            self.look(pid, since);
+        }
+        self.left_out.retain(|pid| pids.binary_search(pid).is_ok());
+        // Those that were asked for by their numbers are not left out for others.
+        let (first, others): (Vec<u32>, Vec<u32>) =
+            pids.into_iter().partition(|pid| is_named(&self.wanted, *pid));
+        for pid in first.into_iter().chain(others) {
+            let is_turn = |ticks| (u64::from(pid) + self.ticks).is_multiple_of(ticks);
+            if !self.kernel.contains(&pid) || is_turn(KERNEL_TICKS) {
+                self.look(pid, since);
+            }
         }
         self.ticks += 1;
-        self.cost_the_visible(Some(self.interval / LIST_SHARE));
-        let snapshot = &mut self.snapshot;
-        snapshot.machine = Machine::now();
-        let wanted = |known: &&Known| self.wanted.is_empty() || known.is_one_of(&self.wanted);
-        snapshot.processes =
-            self.known.values().filter(wanted).map(|known| known.row.clone()).collect();
-        total(snapshot, since.is_some());
+        self.cost_the_list();
+        self.snapshot.machine = Machine::now();
+        self.snapshot.left_out = self.left_out.len();
+        self.list();
+        total(&mut self.snapshot, since.is_some());
         self.open(true);
         Ok(self.snapshot.clone())
     }
 
-    /// Looks at what the focus has opened, and leaves the list as it is.
+    /// Looks at what the focus has opened, and leaves the list as it is but for costs.
     pub fn refresh(&mut self) -> Snapshot {
-        self.cost_the_visible(Some(self.interval / LIST_SHARE));
+        self.cost_the_list();
         self.note_costs();
         self.open(false);
         self.snapshot.clone()
@@ -164,14 +152,44 @@ impl Sampler {
 
     /// Reads the costs of all that is in sight and due, however long that takes.
     pub fn complete(&mut self) -> Snapshot {
-        self.cost_the_visible(None);
+        let visible: Vec<u32> = self.focus.visible.iter().map(|id| id.pid).collect();
+        for pid in visible {
+            self.cost(pid);
+        }
         self.note_costs();
         self.snapshot.clone()
     }
 
+    /// Forgets those that were seen to have ended, but for the rows that stay.
+    fn forget_the_ended(&mut self) {
+        let ended: Vec<Row> = self
+            .known
+            .extract_if(.., |_, known| known.has_ended())
+            .map(|(_, known)| known.row())
+            .collect();
+        self.ended.extend(ended);
+        let stays = |id: Id| is_named(&self.wanted, id.pid) || self.focus.opened == Some(id);
+        self.ended.retain(|row| stays(row.id));
+    }
+
+    /// Makes the rows.
+    fn list(&mut self) {
+        let is_shown = |known: &&Known| {
+            self.wanted.is_empty()
+                || known.is_one_of(&self.wanted)
+                || self.focus.opened == Some(known.id())
+        };
+        let alive = self.known.values().filter(is_shown).map(Known::row);
+        self.snapshot.processes = alive.chain(self.ended.iter().cloned()).collect();
+        self.snapshot.processes.sort_by_key(|row| row.id);
+    }
+
     fn note_costs(&mut self) {
         for row in &mut self.snapshot.processes {
-            row.costs = self.known.get(&row.id.pid).and_then(|known| known.row.costs);
+            let known = self.known.get(&row.id.pid).filter(|known| known.id() == row.id);
+            if let Some(known) = known {
+                (row.costs, row.costs_age) = (known.costs(), known.costs_age());
+            }
         }
     }
 
@@ -179,45 +197,77 @@ impl Sampler {
     fn look(&mut self, pid: u32, since: Option<Duration>) {
         if let Some(known) = self.known.get_mut(&pid) {
             let is_turn = (u64::from(pid) + self.ticks).is_multiple_of(STATUS_TICKS);
-            if is_turn || self.focus.visible.contains(&known.row.id) {
+            if is_turn || self.focus.visible.contains(&known.id()) {
                 known.learn();
             }
-            match known.process.pulse() {
-                Ok(pulse) if !pulse.has_ended => known.see(&pulse, since),
-                _ => known.row.has_ended = true,
-            }
+            return known.look(since);
+        }
+        let is_full = self.known.len() >= self.most;
+        if is_full && self.left_out.contains(&pid) {
             return;
         }
-        // Who has ended by now was never there.
-        let Ok(process) = Process::of(pid) else { return };
-        let Ok(status) = process.status() else { return };
+        let found = Process::of(pid).and_then(|process| Ok((process.status()?, process)));
+        let (status, process) = match found {
+            Ok(found) => found,
+            // Who has ended by now was never there.
+            Err(error) if error.kind() == ErrorKind::ProcessGone => return,
+            // No descriptor was left.
+            Err(_) => {
+                self.left_out.insert(pid);
+                return;
+            }
+        };
         if status.is_kernel_thread {
             self.kernel.insert(pid);
             return;
         }
         self.kernel.remove(&pid);
-        if !status.has_ended {
-            // One that started since the last tick has had all its faults since.
-            let pace = Pace::resting(self.interval * LIST_REST);
-            self.known.insert(pid, Known::new(process, &status, pace));
+        if status.has_ended {
+            return;
+        }
+        if is_full {
+            self.left_out.insert(pid);
+            return;
+        }
+        self.left_out.remove(&pid);
+        // One that started since the last tick has had all its faults since.
+        let pace = Pace::resting(self.interval * LIST_REST);
+        self.known.insert(pid, Known::new(process, &status, pace));
+    }
+
+    /// Reads the costs of processes in sight and, if these are a matter of costs, then of the others, the
+    /// longest unread first, as far as the allowance goes.
+    fn cost_the_list(&mut self) {
+        let is_visible = |known: &Known| self.focus.visible.contains(&known.id());
+        let mut due: Vec<_> = self
+            .known
+            .iter()
+            .filter(|(_, known)| !known.has_ended() && known.pace.is_due())
+            .map(|(&pid, known)| (!is_visible(known), known, pid))
+            .filter(|&(is_other, ..)| self.focus.needs_costs || !is_other)
+            .map(|(is_other, known, pid)| {
+                let bytes = known.resident_bytes();
+                // What is quickly read first, or what is most likely to come in sight.
+                let size = if is_other { usize::MAX - bytes } else { bytes };
+                ((is_other, known.pace.due(), size), pid)
+            })
+            .collect();
+        due.sort_unstable();
+        for (_, pid) in due {
+            if !self.allowance.is_left() {
+                return;
+            }
+            let mut allowance = self.allowance;
+            allowance.time(|| self.cost(pid));
+            self.allowance = allowance;
         }
     }
 
-    /// Reads the costs of processes in sight, the longest unread first, for so long at most.
-    fn cost_the_visible(&mut self, most: Option<Duration>) {
-        let start = Instant::now();
-        let mut due: Vec<_> = self.focus.visible.iter().map(|id| id.pid).collect();
-        let due_at = |pid: &u32| self.known.get(pid).map(|known| known.pace.due());
-        due.sort_by_key(due_at);
-        for pid in due {
-            if most.is_some_and(|most| start.elapsed() >= most) {
-                return;
-            }
-            let Some(known) = self.known.get_mut(&pid) else { continue };
-            if !known.row.has_ended && known.pace.is_due() {
-                let costs = known.pace.time(|| known.process.total_costs());
-                known.row.costs = costs.ok().as_ref().map(Figures::of);
-            }
+    /// Reads the costs of a process, if that is due.
+    fn cost(&mut self, pid: u32) {
+        let known = self.known.get_mut(&pid).filter(|known| !known.has_ended());
+        if let Some(known) = known.filter(|known| known.pace.is_due()) {
+            known.cost();
         }
     }
 
@@ -232,226 +282,33 @@ impl Sampler {
             Some(reading) if reading.id == id => self.opened.insert(reading),
             _ => self.opened.insert(Reading::new(id)),
         };
-        let process = self.known.get(&id.pid).filter(|known| known.row.id == id);
+        let process = self.known.get(&id.pid).filter(|known| known.id() == id);
         match process {
-            Some(known) if !known.row.has_ended => {
+            Some(known) if !known.has_ended() => {
                 reading.read(&known.process, self.focus.mapping.as_ref(), is_tick);
             }
             _ => reading.end(),
         }
-        self.snapshot.opened = Some(reading.shown());
-        self.snapshot.pages = reading.pages.as_ref().map(|pages| pages.shown(id));
+        self.snapshot.opened = Some(reading.opened());
+        self.snapshot.pages = reading.pages();
     }
+}
+
+/// Whether a process was asked for by its number.
+fn is_named(wanted: &[Wanted], pid: u32) -> bool {
+    wanted.contains(&Wanted::Pid(pid))
 }
 
 /// Adds up what all processes have done.
 fn total(snapshot: &mut Snapshot, has_rates: bool) {
+    let alive = || snapshot.processes.iter().filter(|row| !row.has_ended);
     let sum = |of: fn(&Activity) -> Option<f64>| {
-        let rates = snapshot.processes.iter().filter_map(|row| of(&row.activity));
+        let rates = alive().filter_map(|row| of(&row.activity));
         has_rates.then(|| rates.sum::<f64>())
     };
     let minor_per_second = sum(|activity| activity.minor_per_second);
     let major_per_second = sum(|activity| activity.major_per_second);
     let growth_per_second = sum(|activity| activity.growth_per_second);
-    let resident: usize = snapshot.processes.iter().map(|row| row.resident_bytes).sum();
+    let resident: usize = alive().map(|row| row.resident_bytes).sum();
     snapshot.total.note([minor_per_second, major_per_second, growth_per_second], resident);
-}
-
-impl Activity {
-    fn note(&mut self, [minor, major, growth]: [Option<f64>; 3], resident_bytes: usize) {
-        self.minor_per_second = minor;
-        self.major_per_second = major;
-        self.growth_per_second = growth;
-        self.resident.push(resident_bytes as f64);
-        if let (Some(minor), Some(major)) = (minor, major) {
-            self.minor.push(minor);
-            self.major.push(major);
-        }
-    }
-}
-
-impl Known {
-    fn new(process: Process, status: &Status, pace: Pace) -> Self {
-        let mut row = Row {
-            id: Id { pid: status.pid, started_ticks: status.started_ticks },
-            name: String::new(),
-            user: status.user,
-            threads: status.threads,
-            has_ended: false,
-            resident_bytes: status.resident_bytes,
-            swapped_bytes: status.swapped_bytes,
-            minor_faults: status.faults.minor,
-            major_faults: status.faults.major,
-            activity: Activity::default(),
-            costs: None,
-        };
-        row.activity.note([None; 3], status.resident_bytes);
-        let mut known = Self {
-            process,
-            executable: None,
-            own_name: String::new(),
-            row,
-            hugetlb_bytes: status.hugetlb_bytes,
-            pace,
-        };
-        known.recognize(&status.name);
-        known
-    }
-
-    /// Takes over its name, and what it executes, which changes with that.
-    fn recognize(&mut self, name: &str) {
-        if self.own_name == name {
-            return;
-        }
-        name.clone_into(&mut self.own_name);
-        self.executable = self.process.executable();
-        let executable = self.executable.as_ref().map(|path| path.to_string_lossy());
-        self.row.name = wanted::program(executable.as_deref(), name).to_owned();
-    }
-
-    fn is_one_of(&self, wanted: &[Wanted]) -> bool {
-        let executable = self.executable.as_deref();
-        wanted.iter().any(|wanted| wanted.is(self.row.id.pid, executable, &self.own_name))
-    }
-
-    /// Reads what its pulse does not tell.
-    fn learn(&mut self) {
-        if let Ok(status) = self.process.status() {
-            self.row.user = status.user;
-            self.row.swapped_bytes = status.swapped_bytes;
-            self.hugetlb_bytes = status.hugetlb_bytes;
-        }
-    }
-
-    fn see(&mut self, pulse: &Pulse, since: Option<Duration>) {
-        self.recognize(&pulse.name);
-        let resident_bytes = pulse.resident_bytes.saturating_add(self.hugetlb_bytes);
-        let row = &mut self.row;
-        let per_second = |change: f64| since.map(|since| change / since.as_secs_f64().max(1e-3));
-        let minor = pulse.faults.minor.saturating_sub(row.minor_faults) as f64;
-        let major = pulse.faults.major.saturating_sub(row.major_faults) as f64;
-        let growth = resident_bytes as f64 - row.resident_bytes as f64;
-        let rates = [minor, major, growth].map(per_second);
-        row.activity.note(rates, resident_bytes);
-        row.threads = pulse.threads;
-        row.resident_bytes = resident_bytes;
-        row.minor_faults = pulse.faults.minor;
-        row.major_faults = pulse.faults.major;
-    }
-}
-
-impl Reading {
-    fn new(id: Id) -> Self {
-        Self {
-            id,
-            groups: Arc::default(),
-            each: Arc::default(),
-            read_at: Instant::now(),
-            pace: Pace::default(),
-            error: None,
-            pages: None,
-        }
-    }
-
-    fn read(&mut self, process: &Process, mapping: Option<&Range<usize>>, is_tick: bool) {
-        if self.pace.is_due() {
-            match self.pace.time(|| process.costs_by_mapping()) {
-                Ok(all) => {
-                    self.groups = lines(&group::by_backing(&all));
-                    self.each = lines(&group::each(&all));
-                    (self.read_at, self.error) = (Instant::now(), None);
-                }
-                Err(error) => self.error = Some(error.to_string()),
-            }
-        }
-        let Some(range) = mapping else {
-            self.pages = None;
-            return;
-        };
-        let pages = match self.pages.take() {
-            Some(pages) if pages.range.start == range.start => self.pages.insert(pages),
-            _ => self.pages.insert(PagesReading::new(range)),
-        };
-        // It may have become longer, or shorter.
-        let whole = self.each.iter().find(|line| line.range.start == range.start);
-        pages.range = whole.map_or(range, |line| &line.range).clone();
-        pages.read(process, is_tick);
-    }
-
-    fn end(&mut self) {
-        let error = || Some(format!("process {} has ended", self.id.pid));
-        self.error = error();
-        if let Some(pages) = &mut self.pages {
-            pages.error = error();
-        }
-    }
-
-    fn shown(&self) -> Opened {
-        Opened {
-            id: self.id,
-            groups: self.groups.clone(),
-            each: self.each.clone(),
-            age: self.read_at.elapsed(),
-            error: self.error.clone(),
-        }
-    }
-}
-
-fn lines(groups: &[Group<'_>]) -> Arc<[Line]> {
-    groups.iter().map(line).collect()
-}
-
-fn line(group: &Group<'_>) -> Line {
-    let mapping = group.first();
-    let range = |costs: &&Costs| costs.range();
-    Line {
-        name: group.name(),
-        range: group.members.first().map(range).unwrap_or_default(),
-        mappings: group.members.len(),
-        protection: group.protection().map_or("various".into(), |known| known.to_string()),
-        sharing: mapping.sharing.to_string(),
-        offset_bytes: mapping.backing.offset_bytes,
-        file: (mapping.backing.device, mapping.backing.inode),
-        figures: group.figures,
-    }
-}
-
-impl PagesReading {
-    fn new(range: &Range<usize>) -> Self {
-        Self {
-            range: range.clone(),
-            heat: Arc::default(),
-            resident: History::default(),
-            read_at: Instant::now(),
-            pace: Pace::default(),
-            error: None,
-        }
-    }
-
-    fn read(&mut self, process: &Process, is_tick: bool) {
-        let is_first = self.heat.pages == 0;
-        let is_due = is_first || is_tick && self.pace.is_due();
-        if !is_due {
-            return;
-        }
-        match self.pace.time(|| process.residency(self.range.clone())) {
-            Ok(residency) => {
-                self.heat = Arc::new(Heat::of(&residency, Some(&self.heat)));
-                self.resident.push(residency.resident_bytes() as f64);
-                (self.read_at, self.error) = (Instant::now(), None);
-            }
-            Err(error) => self.error = Some(error.to_string()),
-        }
-    }
-
-    fn shown(&self, id: Id) -> Pages {
-        Pages {
-            id,
-            range: self.range.clone(),
-            heat: self.heat.clone(),
-            resident: self.resident.clone(),
-            age: self.read_at.elapsed(),
-            error: self.error.clone(),
-        }
-    }
 }

@@ -9,6 +9,8 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
+use folio_stat::{Costs, Mapping};
+
 use crate::ps::figures::Figures;
 use crate::top::heat::Heat;
 use crate::top::history::History;
@@ -28,8 +30,11 @@ pub struct Id {
 pub struct Snapshot {
     /// The memory of the machine.
     pub machine: Machine,
-    /// The processes that were asked for, by pid, kernel threads left out.
+    /// The processes that were asked for, by pid, kernel threads left out. Of one that has ended it is the last
+    /// row; one that was asked for by its number, or is open, stays.
     pub processes: Vec<Row>,
+    /// How many processes are not looked at, because a process may have no more open files.
+    pub left_out: usize,
     /// What all of these have done.
     pub total: Activity,
     /// The process that is open.
@@ -53,6 +58,20 @@ pub struct Activity {
     pub minor: History,
     /// Major faults per second, tick by tick.
     pub major: History,
+}
+
+impl Activity {
+    /// Adds a tick.
+    pub(crate) fn note(&mut self, [minor, major, growth]: [Option<f64>; 3], resident_bytes: usize) {
+        self.minor_per_second = minor;
+        self.major_per_second = major;
+        self.growth_per_second = growth;
+        self.resident.push(resident_bytes as f64);
+        if let (Some(minor), Some(major)) = (minor, major) {
+            self.minor.push(minor);
+            self.major.push(major);
+        }
+    }
 }
 
 /// A process in the list.
@@ -80,6 +99,8 @@ pub struct Row {
     pub activity: Activity,
     /// What its mappings cost together, where that was read: not at every tick, and not of those out of sight.
     pub costs: Option<Figures>,
+    /// How long ago that was.
+    pub costs_age: Option<Duration>,
 }
 
 /// A process that is open: its mappings.
@@ -144,14 +165,20 @@ pub struct GroupId {
 pub struct Pages {
     /// Its process.
     pub id: Id,
-    /// Its addresses.
+    /// Its addresses when it was opened.
     pub range: Range<usize>,
+    /// What it is now, or was when it was last there.
+    pub mapping: Option<Mapping>,
     /// Where its pages are, and what moves.
     pub heat: Arc<Heat>,
     /// Resident bytes, tick by tick.
     pub resident: History,
     /// How long ago they were read.
     pub age: Duration,
-    /// Why they could not be read.
+    /// What it costs.
+    pub costs: Option<Arc<Costs>>,
+    /// How long ago that was read.
+    pub costs_age: Duration,
+    /// Why it could not be read. What there is then was read before.
     pub error: Option<String>,
 }

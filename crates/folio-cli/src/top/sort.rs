@@ -101,6 +101,7 @@ impl Sort<ProcessSort> {
         let rate =
             |of: fn(&Row) -> Option<f64>| of(a).unwrap_or(0.0).total_cmp(&of(b).unwrap_or(0.0));
         let rising = match self.by {
+            ProcessSort::Proportional => return self.by_proportional(a, b),
             ProcessSort::Resident => a.resident_bytes.cmp(&b.resident_bytes),
             ProcessSort::Growth => rate(|row| row.activity.growth_per_second),
             ProcessSort::Swapped => a.swapped_bytes.cmp(&b.swapped_bytes),
@@ -110,6 +111,18 @@ impl Sort<ProcessSort> {
             ProcessSort::Name => a.name.cmp(&b.name),
         };
         self.directed(rising).then(a.id.cmp(&b.id))
+    }
+
+    /// What is not known comes last in either direction, the largest in memory first.
+    fn by_proportional(self, a: &Row, b: &Row) -> Ordering {
+        let known = |row: &Row| row.costs.map(|costs| costs.proportional_bytes);
+        let order = match (known(a), known(b)) {
+            (Some(a), Some(b)) => self.directed(a.cmp(&b)),
+            (Some(_), None) => Ordering::Less,
+            (None, Some(_)) => Ordering::Greater,
+            (None, None) => b.resident_bytes.cmp(&a.resident_bytes),
+        };
+        order.then(a.id.cmp(&b.id))
     }
 }
 

@@ -16,6 +16,7 @@ use std::ops::Range;
 use crate::top::arguments::ProcessSort;
 use crate::top::columns::{self, LineColumn, ProcessColumn};
 use crate::top::event::{Event, Key};
+use crate::top::head;
 use crate::top::help;
 use crate::top::layout::Layout;
 use crate::top::list;
@@ -171,12 +172,12 @@ impl State {
 
     /// The parts of the screen.
     pub fn layout(&self) -> Layout {
-        let head = match self.level {
-            Level::Processes => 3,
-            Level::Groups | Level::Mappings => 4,
-            Level::Mapping => 5,
-        };
-        Layout::of(self.size.0, self.size.1, head)
+        let (columns, lines) = self.size;
+        match self.level {
+            Level::Processes => Layout::of_list(columns, lines, 3),
+            Level::Groups | Level::Mappings => Layout::of_list(columns, lines, 4),
+            Level::Mapping => Layout::of_picture(columns, lines, head::lines_of_mapping(columns)),
+        }
     }
 
     /// What the sampler is to look at.
@@ -191,7 +192,9 @@ impl State {
                 .collect(),
             _ => self.process.into_iter().collect(),
         };
-        Focus { visible, opened: self.process, mapping: self.mapping.clone() }
+        let needs_costs =
+            self.level == Level::Processes && self.process_sort.by == ProcessSort::Proportional;
+        Focus { visible, needs_costs, opened: self.process, mapping: self.mapping.clone() }
     }
 }
 

@@ -3,9 +3,11 @@
 
 pub mod cache;
 pub mod page_faults;
+pub mod picture;
 pub mod programs;
 pub mod server;
 pub mod shm;
+pub mod sleepers;
 pub mod subject;
 pub mod terminal;
 
