@@ -321,7 +321,8 @@ fn maps_drawings_and_call_chains_show_the_file() {
     let (svg, folded) = (bench.files.path("heat.svg"), bench.files.path("folded"));
     let drawn = ["faults", "--heat", "--svg", svg.to_str().unwrap()];
     let chains = ["--folded", folded.to_str().unwrap(), "--", &bench.program];
-    let ran = run(&[&drawn[..], &chains, &["here", &bench.file, "200"]].concat());
+    let arguments = [&drawn[..], &chains, &["here", &bench.file, "200"]].concat();
+    let ran = Ran::of(folio(&arguments).env("COLUMNS", "120"));
     assert_eq!(ran.code, 0);
     let name = bench.file.rsplit('/').next().unwrap();
     let mut lines = ran.stderr.lines().skip_while(|line| !line.ends_with(name));
