@@ -52,7 +52,10 @@ fn shows(letter: char) -> bool {
 
 /// Columns that a printable text takes: two for a wide letter of East Asia, none for an accent.
 pub fn columns(text: &str) -> usize {
-    text.graphemes(true).map(UnicodeWidthStr::width).sum()
+    match text.is_ascii() {
+        true => text.len(),
+        false => text.graphemes(true).map(UnicodeWidthStr::width).sum(),
+    }
 }
 
 /// As much of the beginning as so many columns have room for.
