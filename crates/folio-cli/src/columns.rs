@@ -26,7 +26,7 @@ pub(crate) struct Column {
 impl Column {
     /// One of numbers.
     pub(crate) const fn number(title: &'static str) -> Self {
-        Self { title, is_number: true, is_name: false, goes_empty: false, rank: 0 }
+        Self { is_number: true, ..Self::words(title) }
     }
 
     /// One of words.
@@ -36,7 +36,7 @@ impl Column {
 
     /// One of names, which are shortened where the page is too narrow. There is one of them.
     pub(crate) const fn names(title: &'static str) -> Self {
-        Self { title, is_number: false, is_name: true, goes_empty: false, rank: 0 }
+        Self { is_name: true, ..Self::words(title) }
     }
 
     /// The same, which may go: if it says nothing, and before others, the higher its rank.

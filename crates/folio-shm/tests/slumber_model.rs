@@ -67,17 +67,22 @@ impl Watch {
     }
 }
 
+/// A thread that sleeps, if it can, awakes, and tells whether it sleeps again.
+fn sleep_twice(watch: &Arc<Watch>) -> thread::JoinHandle<bool> {
+    let watch = watch.clone();
+    thread::spawn(move || {
+        if watch.begin() {
+            watch.slumber.end();
+        }
+        watch.begin()
+    })
+}
+
 #[test]
 fn who_sleeps_is_rung_for_within_two_rounds_whatever_came_before() {
     loom::model(|| {
         let watch = Watch::new();
-        let other = watch.clone();
-        let sleeper = thread::spawn(move || {
-            if other.begin() {
-                other.slumber.end();
-            }
-            other.begin()
-        });
+        let sleeper = sleep_twice(&watch);
         for _ in 0..3 {
             watch.round();
         }
@@ -94,13 +99,7 @@ fn who_sleeps_is_rung_for_within_two_rounds_whatever_came_before() {
 fn who_sleeps_when_the_rounds_end_is_rung_for_and_nobody_goes_to_sleep_after() {
     loom::model(|| {
         let watch = Watch::new();
-        let other = watch.clone();
-        let sleeper = thread::spawn(move || {
-            if other.begin() {
-                other.slumber.end();
-            }
-            other.begin()
-        });
+        let sleeper = sleep_twice(&watch);
         watch.round();
         let rings = watch.close();
         let sleeps = sleeper.join().unwrap();

@@ -93,7 +93,7 @@ impl Labels {
 }
 
 /// Whether it is memory that a label may be about.
-pub(crate) fn is_nameless(mapping: &Mapping) -> bool {
+fn is_nameless(mapping: &Mapping) -> bool {
     mapping.backing.kind == BackingKind::Anonymous && mapping.backing.name.is_none()
 }
 
