@@ -13,7 +13,7 @@ use std::os::unix::ffi::OsStrExt;
 
 use folio::Protection;
 use folio_cli::arguments::{Command, Output, Touch, parse};
-use folio_cli::{size, terminal};
+use folio_cli::{letters, size};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
@@ -40,5 +40,5 @@ fuzz_target!(|bytes: &[u8]| {
         assert_eq!(size::parse(exact), Ok(bytes));
         assert!(size::rounded(bytes).len() <= "1,023 bytes".len());
     }
-    assert!(!terminal::printable(text).chars().any(char::is_control));
+    assert!(!letters::printable(text).chars().any(char::is_control));
 });

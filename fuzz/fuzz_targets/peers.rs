@@ -153,7 +153,7 @@ impl Shared {
             Place::Back(word) => self.len.saturating_sub(u64::from(word) * 8 + 8),
             Place::Any(word) => u64::from(word) * 8,
         };
-        at % self.len & !7
+        (at % self.len) & !7
     }
 
     fn word(&self, at: u64) -> u64 {

@@ -8,9 +8,9 @@
 //! ```
 #![no_main]
 
+use folio_cli::letters;
 use folio_cli::ps::figures::Figures;
 use folio_cli::ps::{group, span};
-use folio_cli::terminal;
 use folio_stat::text;
 use libfuzzer_sys::fuzz_target;
 
@@ -27,7 +27,7 @@ fuzz_target!(|bytes: &[u8]| {
             let [mapping] = costs.mappings.as_slice() else { panic!("{costs:?}") };
             assert!(!mapping.range().is_empty() && mapping.range() == costs.range());
             assert!(
-                !terminal::printable(&mapping.backing.to_string()).chars().any(char::is_control)
+                !letters::printable(&mapping.backing.to_string()).chars().any(char::is_control)
             );
         }
         let groups = group::by_backing(&mappings);
