@@ -12,22 +12,40 @@ mod model;
 
 pub(crate) use model::*;
 
-use kernel::{lives, run, times_out};
+use std::ops::RangeInclusive;
+
+use kernel::{Life, dies_after, lives, run, times_out, wait_for_the_end_of};
 use model::every_order::check;
 use queue::Queue;
 
-/// Sends these messages from a process of its own.
-fn sends(queue: &Queue, messages: std::ops::RangeInclusive<u64>) -> kernel::Life {
+/// Sends these messages.
+fn sending(queue: &Queue, messages: RangeInclusive<u64>) -> impl FnOnce() + Send + use<> {
     let queue = queue.clone();
-    lives(move || queue.send(&mut queue.sender().unwrap(), messages).unwrap())
+    move || queue.send(&mut queue.sender().unwrap(), messages).unwrap()
 }
 
 /// Receives all messages.
-fn receives(queue: &Queue) -> kernel::Life {
+fn receiving(queue: &Queue) -> impl FnOnce() + Send + use<> {
     let queue = queue.clone();
-    lives(move || {
+    move || {
         let end = queue.receive(&mut queue.receiver().unwrap());
         assert_eq!(end, ErrorKind::Closed);
+    }
+}
+
+fn sends(queue: &Queue, messages: RangeInclusive<u64>) -> Life {
+    lives(sending(queue, messages))
+}
+
+fn receives(queue: &Queue) -> Life {
+    lives(receiving(queue))
+}
+
+/// Does it when the first process has ended.
+fn inherits(work: impl FnOnce() + Send + 'static) -> Life {
+    lives(|| {
+        wait_for_the_end_of(1);
+        work();
     })
 }
 
@@ -71,4 +89,45 @@ fn a_sender_that_waits_for_room_gets_it() {
         assert_eq!(times_out(), 0, "nobody was woken");
         queue.check(|_| 0);
     });
+}
+
+/// Who gets the second message has got all there are.
+const LAST: u64 = 2;
+
+/// Receives until one has the last message, whoever sends it.
+fn receiving_until_the_last(queue: &Queue) -> impl FnOnce() + Send + use<> {
+    let queue = queue.clone();
+    move || {
+        let mut receiver = queue.receiver().unwrap();
+        receiver.set_following(true);
+        while !queue.has_received(LAST) {
+            queue.receive_one(&mut receiver).unwrap();
+        }
+    }
+}
+
+/// Sends these messages, and stays until another process has ended: its own end would wake that one, too.
+fn sending_and_staying(
+    queue: &Queue,
+    messages: RangeInclusive<u64>,
+    other: u64,
+) -> impl FnOnce() + Send + use<> {
+    let queue = queue.clone();
+    move || {
+        let mut sender = queue.sender().unwrap();
+        queue.send(&mut sender, messages).unwrap();
+        wait_for_the_end_of(other);
+    }
+}
+
+#[test]
+fn a_sender_may_die_while_it_rings_and_the_next_wakes_the_receiver() {
+    for steps in 1..=6 {
+        check(2, move || {
+            let queue = Queue::new(1, 1);
+            let dies = dies_after(steps, sending(&queue, 1..=1));
+            let heir = inherits(sending_and_staying(&queue, LAST..=LAST, 3));
+            run([dies, heir, lives(receiving_until_the_last(&queue))]);
+        });
+    }
 }

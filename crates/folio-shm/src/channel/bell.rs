@@ -28,11 +28,17 @@ impl Bell<'_> {
         number
     }
 
+    /// Whether nobody has rung, or begun to, since somebody prepared.
+    #[inline]
+    pub(crate) fn is_prepared(&self) -> bool {
+        self.asleep.load(Ordering::Relaxed) != 0
+    }
+
     /// Wakes whoever sleeps.
     #[inline]
     pub(crate) fn ring(&self) {
         fence(Ordering::SeqCst);
-        if self.asleep.load(Ordering::Relaxed) != 0 {
+        if self.is_prepared() {
             self.wake_all();
         }
     }
@@ -41,7 +47,7 @@ impl Bell<'_> {
     /// is rung for later, or looks around by itself.
     #[inline]
     pub(crate) fn ring_if_seen(&self) {
-        if self.asleep.load(Ordering::Relaxed) != 0 {
+        if self.is_prepared() {
             self.wake_all();
         }
     }

@@ -153,6 +153,10 @@ impl Wait {
                 std::thread::sleep(left.map_or(ROUND, |left| left.min(ROUND)));
                 continue;
             }
+            // Who was killed in the middle of ringing, and is followed by another, is watched by nobody here.
+            if !bell.is_prepared() {
+                continue;
+            }
             let watched = self.watched.as_ref().and_then(|(_, watched)| watched.as_ref());
             let most = match holder {
                 Holder::Process(_) if watched.is_none() || has_died && !self.is_following => SHORT,

@@ -129,6 +129,12 @@ impl Queue {
         Ok(number)
     }
 
+    /// Whether some process has received it.
+    pub fn has_received(&self, message: u64) -> bool {
+        let is_it = |&event: &Event| matches!(event, Event::Received(_, it) if it == message);
+        self.events().iter().any(is_it)
+    }
+
     /// How many have been received, as the queue counts them.
     pub fn count_received(&self) -> u64 {
         (0..self.senders).map(|index| self.link(index).received()).sum()
