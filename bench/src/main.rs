@@ -14,10 +14,15 @@
 //!     --only TEXT    only rows whose title contains the text
 //! ```
 
-#![cfg_attr(not(feature = "messages"), allow(dead_code, reason = "the rows of messages use it"))]
+#![cfg_attr(
+    not(all(feature = "messages", feature = "pager")),
+    allow(dead_code, unused_imports, reason = "the rows that are left out use it")
+)]
 
+#[cfg(feature = "pager")]
 mod child;
 mod contest;
+#[cfg(feature = "pager")]
 mod disk;
 mod harness;
 mod machine;
@@ -28,6 +33,7 @@ mod raw;
 mod report;
 mod rows;
 mod scratch;
+#[cfg(feature = "pager")]
 mod uffd;
 
 use std::fs;
@@ -115,17 +121,19 @@ fn main() -> ExitCode {
 
 fn run(options: Options) -> std::io::Result<()> {
     if let Some((file, group)) = &options.child {
+        #[cfg(feature = "pager")]
         return child::run(file, group);
+        #[cfg(not(feature = "pager"))]
+        return Err(without("pager", (file, group)));
     }
     if let Some(part) = &options.peer {
         #[cfg(feature = "messages")]
         return messages::peer::run(part);
         #[cfg(not(feature = "messages"))]
-        return Err(without_messages(part));
+        return Err(without("messages", part));
     }
-    let disk = disk::directory(options.disk.as_deref());
     if options.clean {
-        return disk::clean(&disk);
+        return clean(&options);
     }
     let document = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/compare.md");
     if options.markdown {
@@ -133,7 +141,7 @@ fn run(options: Options) -> std::io::Result<()> {
     }
     // The mappings last: their rows keep this thread on a processor, and the others use all.
     if options.pager {
-        pager(&options, &disk)?;
+        pager(&options)?;
     }
     if options.messages {
         between_processes(&options, &document)?;
@@ -183,14 +191,15 @@ fn mappings(options: Options, document: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-#[cfg(not(feature = "messages"))]
-fn without_messages(_: impl Sized) -> std::io::Error {
-    std::io::Error::other("built without the feature `messages`: leave out --no-default-features")
+#[cfg(not(all(feature = "messages", feature = "pager")))]
+fn without(feature: &str, _: impl Sized) -> std::io::Error {
+    let reason = format!("built without the feature `{feature}`: leave out --no-default-features");
+    std::io::Error::other(reason)
 }
 
 #[cfg(not(feature = "messages"))]
 fn between_processes(options: &Options, _: &Path) -> std::io::Result<()> {
-    Err(without_messages(options))
+    Err(without("messages", options))
 }
 
 #[cfg(feature = "messages")]
@@ -210,7 +219,24 @@ fn between_processes(options: &Options, document: &Path) -> std::io::Result<()> 
     Ok(())
 }
 
-fn pager(options: &Options, disk: &Path) -> std::io::Result<()> {
+#[cfg(not(feature = "pager"))]
+fn clean(options: &Options) -> std::io::Result<()> {
+    Err(without("pager", options))
+}
+
+#[cfg(feature = "pager")]
+fn clean(options: &Options) -> std::io::Result<()> {
+    disk::clean(&disk::directory(options.disk.as_deref()))
+}
+
+#[cfg(not(feature = "pager"))]
+fn pager(options: &Options) -> std::io::Result<()> {
+    Err(without("pager", options))
+}
+
+#[cfg(feature = "pager")]
+fn pager(options: &Options) -> std::io::Result<()> {
+    let disk = &disk::directory(options.disk.as_deref());
     let mut contest = Contest::new(options.quick, options.only.clone());
     rows::pager_fault::rows(&mut contest);
     rows::pager_evict::rows(&mut contest);

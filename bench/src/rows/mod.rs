@@ -6,11 +6,17 @@ pub(crate) mod grow;
 pub(crate) mod map;
 #[cfg(feature = "messages")]
 pub(crate) mod messages;
+#[cfg(feature = "pager")]
 pub(crate) mod pager_evict;
+#[cfg(feature = "pager")]
 pub(crate) mod pager_fault;
+#[cfg(feature = "pager")]
 pub(crate) mod pager_object;
+#[cfg(feature = "pager")]
 pub(crate) mod pager_policy;
+#[cfg(feature = "pager")]
 pub(crate) mod pager_random;
+#[cfg(feature = "pager")]
 pub(crate) mod pager_scan;
 pub(crate) mod scan;
 pub(crate) mod word;
