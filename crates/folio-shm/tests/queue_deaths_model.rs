@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex};
 
 pub(crate) use model::*;
 
-use kernel::{Life, dies_after, lives, run};
+use kernel::{dies_after, inherits, lives, run};
 use model::random::{check, up_to};
 use queue::Queue;
 
@@ -38,14 +38,6 @@ fn receives(queue: &Queue) -> impl FnOnce() + Send + use<> {
         let end = queue.receive(&mut queue.receiver().unwrap());
         assert!(GONE.contains(&end), "{end:?}");
     }
-}
-
-/// Does it when the first process has ended.
-fn inherits(work: impl FnOnce() + Send + 'static) -> Life {
-    lives(|| {
-        kernel::wait_for_the_end_of(1);
-        work();
-    })
 }
 
 #[test]

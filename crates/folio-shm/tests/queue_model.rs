@@ -14,7 +14,7 @@ pub(crate) use model::*;
 
 use std::ops::RangeInclusive;
 
-use kernel::{Life, dies_after, lives, run, times_out, wait_for_the_end_of};
+use kernel::{Life, dies_after, inherits, lives, run, times_out, wait_for_the_end_of};
 use model::every_order::check;
 use queue::Queue;
 
@@ -39,14 +39,6 @@ fn sends(queue: &Queue, messages: RangeInclusive<u64>) -> Life {
 
 fn receives(queue: &Queue) -> Life {
     lives(receiving(queue))
-}
-
-/// Does it when the first process has ended.
-fn inherits(work: impl FnOnce() + Send + 'static) -> Life {
-    lives(|| {
-        wait_for_the_end_of(1);
-        work();
-    })
 }
 
 /// Nobody counts on time: who sleeps is woken.

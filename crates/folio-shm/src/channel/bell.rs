@@ -6,7 +6,8 @@
 //!    So one sees what the other has done: there is something to find, or somebody to wake.
 //! 4. The sleeper sleeps on the bell's number, as it was before it prepared; who wakes raises it first.
 //!
-//! A sleeper that is killed leaves the bell set, and is rung for once, in vain.
+//! A sleeper that is killed leaves the bell set, and is rung for once, in vain. Who is killed while it rings may have unset
+//! it and not raised its number: who is going to sleep asks for that last ([`Bell::is_prepared`]).
 
 use crate::sync::{AtomicU32, Ordering, fence, wake};
 

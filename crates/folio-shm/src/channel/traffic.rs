@@ -89,7 +89,7 @@ impl Traffic {
                 _ => None,
             })
         };
-        let is_set = |at| memory.bell(at).asleep.load(Ordering::Relaxed) != 0;
+        let is_set = |at| memory.bell(at).is_prepared();
         Self {
             moved_bytes: 0,
             waiting_bytes: None,

@@ -153,23 +153,21 @@ impl Wait {
                 std::thread::sleep(left.map_or(ROUND, |left| left.min(ROUND)));
                 continue;
             }
-            // Not if somebody has rung meanwhile: who was killed while it did, and is followed by another, is watched by nobody.
-            if bell.is_prepared() {
-                let watched = self.watched.as_ref().and_then(|(_, watched)| watched.as_ref());
-                let is_unwatched = watched.is_none() || has_died && !self.is_following;
-                let most = match holder {
-                    Holder::Process(_) if is_unwatched => SHORT,
-                    Holder::Process(_) if peer.always_rings && !has_died => LONGEST,
-                    // Who comes to take the place may die between taking it and ringing.
-                    _ => LONG,
-                };
-                // A death rings, too.
-                let sleep = |most| sleep_for(bell.number, number, most);
-                let may_slumber = most == LONGEST && left.is_none() && !memory.can_be_cut();
-                let slumbers = || watched.is_some_and(|watched| watched.slumber(|| sleep(None)));
-                if !(may_slumber && slumbers()) {
-                    sleep(Some(left.map_or(most, |left| left.min(most))));
-                }
+            let watched = self.watched.as_ref().and_then(|(_, watched)| watched.as_ref());
+            let most = match holder {
+                Holder::Process(_) if watched.is_none() || has_died && !self.is_following => SHORT,
+                Holder::Process(_) if peer.always_rings && !has_died => LONGEST,
+                // Who comes to take the place may die between taking it and ringing.
+                _ => LONG,
+            };
+            // A death rings, too.
+            let sleep = |most| sleep_for(bell.number, number, most);
+            let may_slumber = most == LONGEST && left.is_none() && !memory.can_be_cut();
+            let slumbers = || watched.is_some_and(|watched| watched.slumber(|| sleep(None)));
+            // Who was killed in the middle of ringing, and is followed by another, is watched by nobody here.
+            let is_rung = !bell.is_prepared();
+            if !(is_rung || may_slumber && slumbers()) {
+                sleep(Some(left.map_or(most, |left| left.min(most))));
             }
             // Before it says again that it sleeps, which would have the other side wake it in vain.
             if let Some(found) = ready()? {

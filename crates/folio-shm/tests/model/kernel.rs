@@ -120,6 +120,14 @@ pub fn dies_after(steps: usize, body: impl FnOnce() + Send + 'static) -> Life {
     Life { steps: Some(steps), body: Box::new(body) }
 }
 
+/// What a process does when the first has ended.
+pub fn inherits(body: impl FnOnce() + Send + 'static) -> Life {
+    lives(|| {
+        wait_for_the_end_of(1);
+        body();
+    })
+}
+
 /// Runs processes until all have ended.
 pub fn run<const COUNT: usize>(all: [Life; COUNT]) {
     state().awake = COUNT;
