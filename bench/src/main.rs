@@ -16,13 +16,11 @@
 
 #![cfg_attr(
     not(all(feature = "messages", feature = "pager")),
-    allow(dead_code, unused_imports, reason = "the rows that are left out use it")
+    allow(dead_code, reason = "the rows that are left out use it")
 )]
 
-#[cfg(feature = "pager")]
 mod child;
 mod contest;
-#[cfg(feature = "pager")]
 mod disk;
 mod harness;
 mod machine;
@@ -33,13 +31,13 @@ mod raw;
 mod report;
 mod rows;
 mod scratch;
-#[cfg(feature = "pager")]
 mod uffd;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+#[cfg(any(feature = "messages", feature = "pager"))]
 use contest::Contest;
 use harness::Harness;
 use report::{Part, Setting};
@@ -121,10 +119,7 @@ fn main() -> ExitCode {
 
 fn run(options: Options) -> std::io::Result<()> {
     if let Some((file, group)) = &options.child {
-        #[cfg(feature = "pager")]
         return child::run(file, group);
-        #[cfg(not(feature = "pager"))]
-        return Err(without("pager", (file, group)));
     }
     if let Some(part) = &options.peer {
         #[cfg(feature = "messages")]
@@ -132,8 +127,9 @@ fn run(options: Options) -> std::io::Result<()> {
         #[cfg(not(feature = "messages"))]
         return Err(without("messages", part));
     }
+    let disk = disk::directory(options.disk.as_deref());
     if options.clean {
-        return clean(&options);
+        return disk::clean(&disk);
     }
     let document = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/compare.md");
     if options.markdown {
@@ -141,7 +137,7 @@ fn run(options: Options) -> std::io::Result<()> {
     }
     // The mappings last: their rows keep this thread on a processor, and the others use all.
     if options.pager {
-        pager(&options)?;
+        pager(&options, &disk)?;
     }
     if options.messages {
         between_processes(&options, &document)?;
@@ -220,23 +216,12 @@ fn between_processes(options: &Options, document: &Path) -> std::io::Result<()> 
 }
 
 #[cfg(not(feature = "pager"))]
-fn clean(options: &Options) -> std::io::Result<()> {
+fn pager(options: &Options, _: &Path) -> std::io::Result<()> {
     Err(without("pager", options))
 }
 
 #[cfg(feature = "pager")]
-fn clean(options: &Options) -> std::io::Result<()> {
-    disk::clean(&disk::directory(options.disk.as_deref()))
-}
-
-#[cfg(not(feature = "pager"))]
-fn pager(options: &Options) -> std::io::Result<()> {
-    Err(without("pager", options))
-}
-
-#[cfg(feature = "pager")]
-fn pager(options: &Options) -> std::io::Result<()> {
-    let disk = &disk::directory(options.disk.as_deref());
+fn pager(options: &Options, disk: &Path) -> std::io::Result<()> {
     let mut contest = Contest::new(options.quick, options.only.clone());
     rows::pager_fault::rows(&mut contest);
     rows::pager_evict::rows(&mut contest);
